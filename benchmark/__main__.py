@@ -1,0 +1,5 @@
+"""`python -m benchmark` is the same as `prunebench`."""
+
+from benchmark.cli import main
+
+main()

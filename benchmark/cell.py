@@ -1,0 +1,140 @@
+"""A cell: what one run is. Frozen, validated, and named by the hash of everything that was asked.
+
+Device, host, threads and code are *how* it was run; they stand in the record, not in the id.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+PROTOCOL = 1  # raise when the same spec comes to mean another experiment
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0)]
+Kind = Literal["weights", "macs", "params", "channels"]
+
+
+class Spec(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Sgd(Spec):
+    kind: Literal["sgd"] = "sgd"
+    lr: Rate
+    momentum: Share = 0.9
+    nesterov: bool = False
+    decay: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Adam(Spec):
+    """`decay` is added to the gradient for adam, taken from the weights (decoupled) for adamw."""
+
+    kind: Literal["adam", "adamw"]
+    lr: Rate
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    decay: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Steps(Spec):
+    """The rate times `times` at each epoch of `at`."""
+
+    shape: Literal["steps"] = "steps"
+    times: Rate
+    at: tuple[Positive, ...]
+
+
+class Cosine(Spec):
+    """Cosine to zero, after `warm` epochs of linear warm-up."""
+
+    shape: Literal["cosine"]
+    warm: Annotated[float, Field(ge=0)] = 0.0
+
+
+class WarmCosine(Spec):
+    """The one-cycle learning rate: cosine up over the share `warm`, cosine down over the rest.
+
+    `momentum` (at the ends, at the peak) moves against the rate, as fastai's fit_one_cycle does.
+    """
+
+    shape: Literal["warm_cosine"]
+    warm: Share = 0.25
+    start: Share = 0.04
+    end: Share = 1e-5
+    momentum: tuple[Share, Share] | None = None
+
+
+class Recipe(Spec):
+    """How a network is trained: everything that changes the numbers and is not the method's."""
+
+    epochs: Positive
+    batch: Positive
+    optimizer: Annotated[Sgd | Adam, Field(discriminator="kind")]
+    lr: Annotated[Steps | Cosine | WarmCosine, Field(discriminator="shape")]
+    augment: tuple[str, ...] = ()
+    precision: Literal["fp32", "bf16"] = "fp32"
+    validation: Annotated[int, Field(ge=0)] = 0
+    size: Positive | None = None  # pixels a side when the data set's own are not wanted
+    epoch_images: Positive | None = None  # tier small: this many training images, drawn anew each epoch
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    test_every: Positive = 10  # and after each of the last ten epochs
+    channels_last: bool = True
+
+    @model_validator(mode="after")
+    def _steps_within(self) -> "Recipe":
+        if isinstance(self.lr, Steps) and any(at >= self.epochs for at in self.lr.at):
+            raise ValueError(f"lr.at {list(self.lr.at)}: a step lies at or beyond the last of {self.epochs} epochs")
+        return self
+
+
+class Method(Spec):
+    name: str
+    version: Positive = 1
+    config: dict[str, JsonValue] = {}
+
+
+class Remove(Spec):
+    """The target, with its unit: the share of the dense network's weights, MACs, ... that goes."""
+
+    kind: Kind
+    amount: Annotated[float, Field(gt=0, lt=1)]
+
+
+class Cell(Spec):
+    protocol: int = PROTOCOL
+    data: str
+    model: str
+    method: Method
+    remove: Remove | None = None
+    recipe: Recipe
+    seed: Annotated[int, Field(ge=0)]
+    gpus: Positive = 1
+    parents: dict[str, str] = {}
+
+    @property
+    def id(self) -> str:
+        return digest(self.asked())
+
+    @property
+    def tier(self) -> str:
+        return "small" if self.recipe.epoch_images else "full"
+
+    @property
+    def name(self) -> str:
+        """For people; the id is for machines."""
+        amount = f" {self.remove.kind} -{100 * self.remove.amount:g}%" if self.remove else ""
+        return f"{self.method.name}{amount} {self.model} {self.data} seed {self.seed}"
+
+    def asked(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+
+def canonical(value: Any) -> str:
+    """One spelling for one value: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]

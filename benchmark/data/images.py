@@ -1,0 +1,102 @@
+"""What every data set becomes: uint8 arrays in memory, cached on disk with their checksums."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.cell import canonical
+from benchmark.errors import Damaged, UserError
+from benchmark.store import write_safely
+
+Bytes = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+PARTS = ("train", "train_labels", "test", "test_labels")
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+CIFAR10 = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+CIFAR100 = ((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761))
+
+
+@dataclass(frozen=True)
+class Images:
+    """`train` and `test` are n × channel × height × width. `decoder` says who turned files into pixels."""
+
+    train: Bytes
+    train_labels: Labels
+    test: Bytes
+    test_labels: Labels
+    classes: tuple[str, ...]
+    normalise: tuple[tuple[float, ...], tuple[float, ...]]
+    decoder: str
+
+    @property
+    def hash(self) -> str:
+        """Of the decoded pixels: two decoders of one JPEG differ by up to 53 grey levels."""
+        whole = hashlib.sha256()
+        for part in PARTS:
+            whole.update(np.ascontiguousarray(getattr(self, part)))
+        return whole.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a data set may look, and what of it is wanted."""
+
+    root: Path
+    argument: str = ""  # NAME of folder:NAME
+    size: int | None = None  # pixels a side, where the files must be resized when decoded
+
+    def require(self, *names: str, help: str) -> Path:
+        """The first of `names` that lies under the root."""
+        for name in names:
+            if (self.root / name).exists():
+                return self.root / name
+        raise UserError(f"no {' or '.join(names)} in {self.root}; {help}")
+
+
+def data_root(given: Path | None) -> Path:
+    """--data, else PRUNEBENCH_DATA, else the user's cache folder."""
+    if given is None:
+        default = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "prunebench"
+        given = Path(os.environ.get("PRUNEBENCH_DATA", default))
+    return given
+
+
+def cached(place: Place, key: dict[str, Any], build: Callable[[], Images]) -> Images:
+    """Decode once; afterwards read the arrays back, each checked against its sum."""
+    folder = place.root / "decoded" / hashlib.sha256(canonical(key).encode()).hexdigest()[:16]
+    about = folder / "about.json"
+    if not about.is_file():
+        images = build()
+        sums = {part: _write(folder / f"{part}.npy", getattr(images, part)) for part in PARTS}
+        head = {"key": key, "sums": sums, "classes": images.classes}
+        head |= {"normalise": images.normalise, "decoder": images.decoder}
+        write_safely(about, json.dumps(head, indent=1).encode())
+        return images
+    head = json.loads(about.read_text())
+    arrays = {part: _read(folder / f"{part}.npy", head["sums"][part]) for part in PARTS}
+    mean, std = head["normalise"]
+    return Images(**arrays, classes=tuple(head["classes"]), normalise=(tuple(mean), tuple(std)), decoder=head["decoder"])
+
+
+def _write(path: Path, array: npt.NDArray[Any]) -> str:
+    from io import BytesIO
+
+    buffer = BytesIO()
+    np.save(buffer, array)
+    write_safely(path, buffer.getvalue())
+    return hashlib.sha256(buffer.getvalue()).hexdigest()
+
+
+def _read(path: Path, expected: str) -> npt.NDArray[Any]:
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+        raise Damaged(f"{path}: not what was written there; delete the folder {path.parent} to decode again")
+    array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+    return array

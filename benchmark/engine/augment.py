@@ -1,0 +1,71 @@
+"""Augmentation in batches, on the device, from draws made on the host by counters.
+
+A step's draws depend on (seed, epochs trained, step) alone, so a resumed run sees what an
+undisturbed one would have seen.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmark.errors import UnknownName
+
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+
+
+def crop4(images: Tensor, draw: torch.Generator) -> Tensor:
+    """Pad by four zeros, cut a window of the old size: one strided gather for the whole batch."""
+    n, c, h, w = images.shape
+    padded = F.pad(images, (4, 4, 4, 4))
+    windows = padded.unfold(2, h, 1).unfold(3, w, 1)  # n, c, 9, 9, h, w: a view
+    top, left = torch.randint(0, 9, (2, n), generator=draw).to(images.device)
+    return windows[torch.arange(n, device=images.device), :, top, left]
+
+
+def flip(images: Tensor, draw: torch.Generator) -> Tensor:
+    turned = (torch.rand(len(images), generator=draw) < 0.5).to(images.device)
+    return torch.where(turned[:, None, None, None], images.flip(3), images)
+
+
+def fastai(images: Tensor, draw: torch.Generator) -> Tensor:
+    """fastai's aug_transforms() as one warp and one lighting change.
+
+    Flip ½; rotate ±10°, zoom up to 1.1, perspective ±0.2, brightness and contrast 0.2, each with
+    probability ¾. Reflection at the border. Not fastai's code: same ranges, own composition.
+    """
+    n, c, h, w = images.shape
+
+    def sometimes(low: float, high: float, otherwise: float) -> Tensor:
+        value = torch.rand(n, generator=draw) * (high - low) + low
+        return torch.where(torch.rand(n, generator=draw) < 0.75, value, otherwise)
+
+    angle = sometimes(-10, 10, 0) * math.pi / 180
+    zoom = sometimes(1, 1.1, 1)
+    tilt = torch.stack([sometimes(-0.2, 0.2, 0), sometimes(-0.2, 0.2, 0)])
+    mirror = torch.where(torch.rand(n, generator=draw) < 0.5, -1.0, 1.0)
+    light = sometimes(math.log(0.8), math.log(1.25), 0).exp()
+    gain = sometimes(math.log(0.8), math.log(1.25), 0).exp()
+
+    ys, xs = torch.meshgrid(torch.linspace(-1, 1, h), torch.linspace(-1, 1, w), indexing="ij")
+    x, y = xs.expand(n, h, w), ys.expand(n, h, w)
+    cos, sin = (angle.cos() / zoom)[:, None, None], (angle.sin() / zoom)[:, None, None]
+    x, y = mirror[:, None, None] * (cos * x - sin * y), sin * x + cos * y
+    depth = 1 + 0.5 * (tilt[0][:, None, None] * x + tilt[1][:, None, None] * y)
+    grid = torch.stack([x / depth, y / depth], dim=3).to(images.device, images.dtype)
+    warped = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=True)
+    light, gain = light.to(images.device)[:, None, None, None], gain.to(images.device)[:, None, None, None]
+    middle = warped.mean(dim=(1, 2, 3), keepdim=True)
+    return ((warped - middle) * gain + middle) * light
+
+
+AUGMENTS: dict[str, Augment] = {"crop4": crop4, "flip": flip, "fastai": fastai}
+
+
+def augments(names: tuple[str, ...]) -> list[Augment]:
+    for name in names:
+        if name not in AUGMENTS:
+            raise UnknownName("augmentation", name, AUGMENTS)
+    return [AUGMENTS[name] for name in names]

@@ -1,0 +1,82 @@
+"""The data on the device: an epoch's order, a step's batch, the held-out split. Counters decide."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmark.cell import Recipe, digest
+from benchmark.data.images import Images
+from benchmark.engine.augment import augments
+from benchmark.errors import UserError
+
+EVALUATION_BATCH = 500  # fixed: another size is another rounding
+
+
+def generator(*key: int | str) -> torch.Generator:
+    """A host generator for one purpose, from its name and counters."""
+    return torch.Generator().manual_seed(int(digest(list(key))[:15], 16))
+
+
+class Batches:
+    """Training, validation and test images. The split is the same for every cell of a data set."""
+
+    def __init__(self, images: Images, recipe: Recipe, seed: int, device: torch.device) -> None:
+        order = torch.randperm(len(images.train), generator=generator("validation split")).numpy()
+        held, kept = np.sort(order[: recipe.validation]), np.sort(order[recipe.validation :])
+        self.seed, self.recipe, self.device = seed, recipe, device
+        self.train = self._put(images.train[kept] if recipe.validation else images.train)
+        self.train_labels = self._put(images.train_labels[kept])
+        self.validation = (self._put(images.train[held]), self._put(images.train_labels[held]))
+        self.test = (self._put(images.test), self._put(images.test_labels))
+        self.classes, self.channels = len(images.classes), images.train.shape[1]
+        self.data_hash, self.decoder = images.hash, images.decoder
+        self.size = recipe.size or images.train.shape[-1]
+        self.epoch_images = min(recipe.epoch_images or len(kept), len(kept))
+        self.steps = self.epoch_images // recipe.batch  # the incomplete last batch is dropped
+        if self.steps == 0:
+            raise UserError(f"a batch of {recipe.batch} is larger than the {self.epoch_images} training images")
+        self.augments = augments(recipe.augment)
+        mean, std = (torch.tensor(x, device=device)[None, :, None, None] * 255 for x in images.normalise)
+        self.shift, self.scale = mean, 1 / std
+
+    def order(self, trained: int) -> Tensor:
+        """The training images of the epoch that follows `trained` epochs, recoveries included."""
+        draw = generator("order", self.seed, trained)
+        return torch.randperm(len(self.train), generator=draw)[: self.epoch_images]
+
+    def batch(self, order: Tensor, trained: int, step: int) -> tuple[Tensor, Tensor]:
+        chosen = order[step * self.recipe.batch : (step + 1) * self.recipe.batch].to(self.device)
+        images = self._prepare(self.train[chosen])
+        draw = generator("augment", self.seed, trained, step)
+        for augment in self.augments:
+            images = augment(images, draw)
+        return self._layout(images), self.train_labels[chosen]
+
+    def plain(self, part: tuple[Tensor, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Un-augmented, in order: for evaluation."""
+        images, labels = part
+        for start in range(0, len(images), EVALUATION_BATCH):
+            chunk = slice(start, start + EVALUATION_BATCH)
+            yield self._layout(self._prepare(images[chunk])), labels[chunk]
+
+    def look(self, count: int, name: str) -> tuple[Tensor, Tensor]:
+        """`count` training images for a method's search: drawn by the seed, never from the test set."""
+        if not 0 < count <= len(self.train):
+            raise UserError(f"a subset of {count} images was asked for; the training set has {len(self.train)}")
+        chosen = torch.randperm(len(self.train), generator=generator("look", name, self.seed))[:count].to(self.device)
+        return self._layout(self._prepare(self.train[chosen])), self.train_labels[chosen]
+
+    def _prepare(self, images: Tensor) -> Tensor:
+        images = (images.float() - self.shift) * self.scale
+        if images.shape[-1] != self.size:
+            images = F.interpolate(images, size=self.size, mode="bilinear", align_corners=False, antialias=False)
+        return images
+
+    def _layout(self, images: Tensor) -> Tensor:
+        return images.contiguous(memory_format=torch.channels_last) if self.recipe.channels_last else images
+
+    def _put(self, array: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)

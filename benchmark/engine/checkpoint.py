@@ -1,0 +1,53 @@
+"""Checkpoints: one atomic file with its own checksum; the newest two are kept.
+
+A file is a line `prunebench checkpoint <sha256>` and a torch payload, loaded with weights_only.
+A torn or damaged newest file is named and the one before it is used.
+"""
+
+import hashlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmark.store import write_safely
+
+MAGIC = b"prunebench checkpoint "
+State = dict[str, Any]
+
+
+def save(folder: Path, state: State) -> None:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    payload = buffer.getvalue()
+    number = max((_number(path) for path in _files(folder)), default=0) + 1
+    head = MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n"
+    write_safely(folder / f"checkpoint-{number:06d}", head + payload)
+    for path in _files(folder)[:-2]:
+        path.unlink()
+
+
+def load(folder: Path, say: Callable[[str], None]) -> State | None:
+    """The newest checkpoint that is whole, or None where there is none."""
+    for path in reversed(_files(folder)):
+        head, _, payload = path.read_bytes().partition(b"\n")
+        if head == MAGIC + hashlib.sha256(payload).hexdigest().encode():
+            state: State = torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
+            return state
+        say(f"{path}: damaged or truncated; using the one before it")
+    return None
+
+
+def discard(folder: Path) -> None:
+    for path in _files(folder):
+        path.unlink()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("checkpoint-*"), key=_number)
+
+
+def _number(path: Path) -> int:
+    return int(path.name.partition("-")[2])

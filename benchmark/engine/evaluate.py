@@ -1,0 +1,43 @@
+"""Accuracy of a network on images it was not trained on."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.engine.batches import Batches
+from benchmark.engine.precision import autocast
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """In percent. `bits`: image by image, whether the first guess was right."""
+
+    top1: float
+    top5: float | None
+    mean_class: float
+    n: int
+    bits: Tensor
+
+
+@torch.no_grad()
+def evaluate(network: nn.Module, batches: Batches, part: tuple[Tensor, Tensor]) -> Accuracy:
+    was_training = network.training
+    network.eval()
+    guesses = []
+    for images, labels in batches.plain(part):
+        with autocast(images.device, batches.recipe.precision):
+            scores = network(images).float()
+        best = scores.topk(min(5, scores.shape[1]), dim=1).indices
+        guesses.append((best == labels[:, None]).cpu())
+    network.train(was_training)
+    right, labels = torch.cat(guesses), part[1].cpu()
+    bits = right[:, 0]
+    by_class = torch.stack([bits[labels == c].float().mean() for c in labels.unique()])
+    return Accuracy(
+        top1=100 * bits.float().mean().item(),
+        top5=100 * right.any(dim=1).float().mean().item() if batches.classes > 10 else None,
+        mean_class=100 * by_class.mean().item(),
+        n=len(bits),
+        bits=bits,
+    )

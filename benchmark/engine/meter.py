@@ -1,0 +1,37 @@
+"""Where the seconds went. A meter's readings live in the checkpoint, so they survive a kill."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Meter:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._running: list[str] = []
+        self._since = 0.0
+
+    @contextmanager
+    def on(self, role: str) -> Iterator[None]:
+        """Count time for `role`; inside another role, that one pauses."""
+        self._bank()
+        self._running.append(role)
+        try:
+            yield
+        finally:
+            self._bank()
+            self._running.pop()
+
+    def readings(self) -> dict[str, float]:
+        self._bank()
+        return dict(self.seconds)
+
+    def hours(self, role: str) -> float:
+        return self.readings().get(role, 0.0) / 3600
+
+    def _bank(self) -> None:
+        now = time.perf_counter()
+        if self._running:
+            role = self._running[-1]
+            self.seconds[role] = self.seconds.get(role, 0.0) + now - self._since
+        self._since = now

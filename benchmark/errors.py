@@ -1,0 +1,24 @@
+"""What goes wrong in a way the user can mend: one line that says what to do."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """Printed as one line; a traceback only with --debug."""
+
+    exit_code = 2
+
+
+class UnknownName(UserError):
+    """A name that nothing here carries, with its nearest neighbours."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
+        names = sorted(known)
+        near = get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(names)}"
+        super().__init__(f"{where}unknown {kind} {name!r}; {hint}")
+
+
+class Damaged(UserError):
+    """A file that is not what its checksum says. It is named and left where it lies."""

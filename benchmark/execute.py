@@ -1,0 +1,119 @@
+"""One cell, from its spec to its record: load, resume, run the method, evaluate, write down."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from benchmark import find
+from benchmark.cell import Cell, digest
+from benchmark.code import code_of
+from benchmark.data.images import Images, Place
+from benchmark.engine import checkpoint
+from benchmark.engine.attempts import Attempts
+from benchmark.engine.batches import Batches
+from benchmark.engine.environment import Environment
+from benchmark.engine.training import Diverged, Trainer
+from benchmark.engine.weights import weights_hash, write_weights
+from benchmark.errors import UserError
+from benchmark.network import count
+from benchmark.engine.build import build
+from benchmark.result import record_of
+from benchmark.run import Progress, Run
+from benchmark.store import Store, Stored
+
+
+class Stopped(Exception):
+    """Asked to stop; the checkpoint is written."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a cell needs from around it."""
+
+    store: Store
+    environment: Environment
+    data_root: Path
+    methods_from: tuple[Path, ...] = ()
+    save_every: float = 60.0  # seconds between checkpoints
+    stop: Callable[[], bool] = lambda: False
+    say: Callable[[str], None] = print
+    watch: Callable[[Run], None] = lambda run: None
+
+
+def execute(cell: Cell, desk: Desk, *, force: bool = False) -> Stored:
+    """Run the cell, or go on with it, and return its record."""
+    folder = desk.store.run_folder(cell.id)
+    attempts = Attempts(folder)
+    if force:
+        checkpoint.discard(folder)
+    saved = checkpoint.load(folder, desk.say)
+    code = code_of(cell, desk.methods_from)
+    code_hash = digest(code.model_dump(exclude={"commit", "dirty"}))
+    if saved and saved["code"] != code_hash:
+        desk.say(f"{cell.name}: its checkpoint is of other code; starting afresh")
+        checkpoint.discard(folder)
+        saved = None
+    progress = Progress(**json.loads(saved["progress"])) if saved else Progress()
+    number = attempts.begin(progress.saved_at)
+    try:
+        run = _prepare(cell, desk, attempts, code_hash)
+        if desk.environment.fingerprint not in progress.fingerprints:
+            progress.fingerprints.append(desk.environment.fingerprint)
+        if saved:
+            run.trainer.restore(saved["trainer"])
+        run.resume(progress)
+        method = find.load(find.pick("method", cell.method.name, find.methods(desk.methods_from)))
+        diverged_at = None
+        try:
+            method(run, **cell.method.config)
+            if run.epoch != run.epochs:
+                raise UserError(f"{cell.method.name} trained {run.epoch} of {run.epochs} epochs; end with run.train()")
+        except Diverged as diverged:
+            diverged_at = diverged.epoch
+        record, side = record_of(run, cell, desk.environment, code, number, attempts.lost_seconds(), diverged_at)
+        write_weights(run.trainer.network, desk.store.weights(record.network.weights_hash))
+        stored = desk.store.add(record, side)
+    except Stopped:
+        attempts.end("interrupted")
+        raise
+    except BaseException as error:
+        attempts.end("failed", f"{type(error).__name__}: {error}")
+        raise
+    attempts.end(stored.record.ending)
+    checkpoint.discard(folder)
+    return stored
+
+
+def load_images(cell: Cell, root: Path) -> Images:
+    load = find.load(find.pick("data set", cell.data, find.datasets()))
+    images: Images = load(Place(root, cell.data.partition(":")[2], cell.recipe.size))
+    return images
+
+
+def _prepare(cell: Cell, desk: Desk, attempts: Attempts, code_hash: str) -> Run:
+    images = load_images(cell, desk.data_root)
+    batches = Batches(images, cell.recipe, cell.seed, desk.environment.device)
+    network = build(cell, batches.classes)
+    trainer = Trainer(network, batches, cell.recipe)
+    last_save = time.monotonic()
+
+    def save(progress: Progress) -> None:
+        nonlocal last_save
+        state = {"code": code_hash, "progress": json.dumps(asdict(progress)), "trainer": trainer.state()}
+        checkpoint.save(desk.store.run_folder(cell.id), state)
+        last_save = time.monotonic()
+
+    def check_in(run: Run) -> bool:
+        attempts.beat()
+        desk.watch(run)
+        if desk.stop():
+            run.save()
+            raise Stopped
+        return time.monotonic() - last_save >= desk.save_every
+
+    macs = count.macs(network, (images.train.shape[1], batches.size, batches.size))
+    return Run(cell, trainer, macs=macs, save=save, check_in=check_in)

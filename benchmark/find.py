@@ -1,0 +1,129 @@
+"""Finds methods, models and data sets by looking into their folders. Reads text, imports nothing.
+
+A thing is a function under `@method`, `@model` or `@dataset`; the file it stands in is all there is
+to register. Its facts (the decorator's arguments) and its configuration (its keyword-only defaults)
+are literals, so a suite's cells and their ids can be known without torch.
+"""
+
+import ast
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from benchmark.errors import UnknownName, UserError
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+FOLDERS = {"method": ROOT / "methods", "model": HERE / "models", "dataset": HERE / "data"}
+
+
+@dataclass(frozen=True)
+class Found:
+    kind: str
+    name: str
+    path: Path
+    about: str
+    facts: dict[str, Any]
+    defaults: dict[str, Any]
+
+    @property
+    def function(self) -> str:
+        return self.name.rpartition(":")[2]
+
+
+def methods(extra: tuple[Path, ...] = ()) -> dict[str, Found]:
+    """The repository's methods, and those of a researcher's own folders as `folder:name`."""
+    found = dict(_in_folder("method", FOLDERS["method"], ""))
+    for folder in extra:
+        if not folder.is_dir():
+            raise UserError(f"--methods {folder}: no such folder")
+        found |= _in_folder("method", folder.resolve(), f"{folder.resolve().name}:")
+    return found
+
+
+def models() -> dict[str, Found]:
+    return _in_folder("model", FOLDERS["model"], "")
+
+
+def datasets() -> dict[str, Found]:
+    return {name.replace("_", "-"): f for name, f in _in_folder("dataset", FOLDERS["dataset"], "").items()}
+
+
+def pick(kind: str, name: str, among: dict[str, Found], where: str = "") -> Found:
+    """`folder:NAME` names a data set by its part before the colon; a method's colon is part of its name."""
+    key = name.partition(":")[0] if kind == "data set" else name
+    if key not in among:
+        raise UnknownName(kind, name, among, where)
+    return among[key]
+
+
+def load(found: Found) -> Callable[..., Any]:
+    """Import the file and hand over the function: the one place where a found thing becomes code."""
+    function: Callable[..., Any] = getattr(_module(found.path), found.function)
+    return function
+
+
+@cache
+def _module(path: Path) -> ModuleType:
+    if path.is_relative_to(ROOT):
+        return importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    name = f"_outside_{path.parent.name}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path}: cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def _in_folder(kind: str, folder: Path, prefix: str) -> dict[str, Found]:
+    found: dict[str, Found] = {}
+    for path in sorted(folder.glob("*.py")):
+        for thing in _in_file(kind, path, prefix):
+            if thing.name in found:
+                raise UserError(f"{path}: {kind} {thing.name!r} already stands in {found[thing.name].path}")
+            found[thing.name] = thing
+    return found
+
+
+def _in_file(kind: str, path: Path, prefix: str) -> Iterable[Found]:
+    try:
+        tree = ast.parse(path.read_text())
+    except SyntaxError as error:
+        raise UserError(f"{path}:{error.lineno}: {error.msg}") from None
+    head = ast.get_docstring(tree) or ""
+    for node in tree.body:
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        for mark in node.decorator_list:
+            if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == kind:
+                about = (ast.get_docstring(node) or head).partition("\n")[0]
+                facts = {k.arg: _literal(k.value, path) for k in mark.keywords if k.arg}
+                yield Found(kind, prefix + node.name, path, about, facts, _defaults(node, path))
+
+
+def _defaults(node: ast.FunctionDef, path: Path) -> dict[str, Any]:
+    pairs = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+    bare = [arg.arg for arg, default in pairs if default is None]
+    if bare:
+        raise UserError(f"{path}:{node.lineno}: {node.name}: give {', '.join(bare)} a default; it is the configuration")
+    return {
+        arg.arg: _literal(default, path)
+        for arg, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+        if default is not None
+    }
+
+
+def _literal(node: ast.expr, path: Path) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        what = f"{ast.unparse(node)!r} must be a literal: it is read, not run"
+        raise UserError(f"{path}:{node.lineno}: {what}") from None

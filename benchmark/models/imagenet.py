@@ -1,0 +1,65 @@
+"""The 224-pixel networks, as torchvision and timm define them, without their weights."""
+
+from torch import nn
+
+from benchmark import model
+
+
+@model(input=(3, 224, 224), classes=1000)
+def resnet18(classes: int) -> nn.Module:
+    from torchvision.models import resnet18
+
+    return resnet18(num_classes=classes)
+
+
+@model(input=(3, 224, 224), classes=1000)
+def resnet34(classes: int) -> nn.Module:
+    from torchvision.models import resnet34
+
+    return resnet34(num_classes=classes)
+
+
+@model(input=(3, 224, 224), classes=1000)
+def resnet50(classes: int) -> nn.Module:
+    from torchvision.models import resnet50
+
+    return resnet50(num_classes=classes)
+
+
+@model(input=(3, 224, 224), classes=1000)
+def vgg16_bn(classes: int) -> nn.Module:
+    """With the 4096-4096 head. At 224 pixels its pool before the head is the identity, and on a
+    GPU the pool has no deterministic gradient, so it is written as what it is."""
+    from torchvision.models import vgg16_bn
+
+    network = vgg16_bn(num_classes=classes)
+    network.avgpool = nn.Identity()
+    return network
+
+
+@model(input=(3, 224, 224), classes=1000)
+def mobilenetv2(classes: int) -> nn.Module:
+    from torchvision.models import mobilenet_v2
+
+    return mobilenet_v2(num_classes=classes)
+
+
+@model(input=(3, 224, 224), classes=1000)
+def vit_b_16(classes: int) -> nn.Module:
+    from torchvision.models import vit_b_16
+
+    return vit_b_16(num_classes=classes)
+
+
+@model(input=(3, 224, 224), classes=1000)
+def deit_tiny(classes: int) -> nn.Module:
+    from timm.models.deit import deit_tiny_patch16_224
+
+    return deit_tiny_patch16_224(num_classes=classes)  # type: ignore[no-any-return]
+
+
+@model(input=(3, 224, 224), classes=1000)
+def deit_small(classes: int) -> nn.Module:
+    from timm.models.deit import deit_small_patch16_224
+
+    return deit_small_patch16_224(num_classes=classes)  # type: ignore[no-any-return]

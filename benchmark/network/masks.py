@@ -1,0 +1,53 @@
+"""Single weights removed by masks: which tensors, which entries, and how many are zero now."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+Score = Callable[[str, Tensor], Tensor]
+
+
+def prunable(network: nn.Module) -> dict[str, nn.Parameter]:
+    """The weights that a weight target speaks of: every convolution's, the first included."""
+    return {name: m.weight for name, m in network.named_modules() if isinstance(m, nn.Conv2d)}
+
+
+def nonzeros(network: nn.Module) -> dict[str, int]:
+    return {name: int(w.count_nonzero()) for name, w in prunable(network).items()}
+
+
+def removed(network: nn.Module) -> float:
+    """The share of prunable weights that is exactly zero."""
+    weights = prunable(network).values()
+    return 1 - sum(int(w.count_nonzero()) for w in weights) / sum(w.numel() for w in weights)
+
+
+def magnitude(name: str, weight: Tensor) -> Tensor:
+    return weight.abs()
+
+
+@torch.no_grad()
+def zero_lowest(network: nn.Module, share: float, score: Score = magnitude) -> None:
+    """In every layer the `share` of lowest score becomes zero: local ranking, exact count, ties by index."""
+    for name, weight in prunable(network).items():
+        count = round(share * weight.numel())
+        if count:
+            weight.masked_fill_(lowest(score(name, weight), count), 0)
+
+
+def lowest(scores: Tensor, count: int) -> Tensor:
+    """A mask of the `count` lowest scores; among equals the first go."""
+    flat = scores.flatten()
+    threshold = flat.kthvalue(count).values
+    gone = flat < threshold
+    gone[(flat == threshold).nonzero().view(-1)[: count - int(gone.sum())]] = True
+    return gone.view(scores.shape)
+
+
+@torch.no_grad()
+def hold_zeros(network: nn.Module) -> None:
+    """Removed weights get no gradient, so nothing but the ranking can bring one back."""
+    for weight in prunable(network).values():
+        if weight.grad is not None:
+            weight.grad *= weight != 0

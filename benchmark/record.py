@@ -1,0 +1,94 @@
+"""A record: what one finished run says. Immutable JSON; its file is named by the hash of its bytes.
+
+It answers seven questions: what was asked, what came out, which network, at what cost, along which
+path, how, and by which code. What is long (curves, journal, per-image bits) lies in a compressed
+side file that the record names by its hash.
+"""
+
+from typing import Literal
+
+from pydantic import JsonValue
+
+from benchmark.cell import Cell, Spec
+from benchmark.code import Code
+
+FORMAT = 1
+
+
+class Outcome(Spec):
+    """Accuracies in percent on the test images after the LAST epoch."""
+
+    top1: float
+    top5: float | None
+    mean_class: float
+    n: int
+    validation: float | None
+    best_top1: float  # best on test, for comparison with papers that report it; never a headline
+    best_epoch: int
+    epochs_trained: int
+    diverged_at: int | None = None
+
+
+class Network(Spec):
+    macs: int
+    macs_dense: int
+    macs_nonzero: int  # zeros skipped: no dense kernel is faster for it
+    params: int
+    params_dense: int
+    nonzero: int
+    removed: float  # in the target's own unit
+    weights_hash: str
+
+
+class Cost(Spec):
+    """Hours by what they went into. `lost`: work a killed attempt had done since its last checkpoint."""
+
+    train: float
+    search: float
+    recover: float
+    evaluate: float
+    lost: float
+    pretrain: float = 0.0
+    training_macs: int
+    search_macs: int = 0
+    peak_memory: int  # bytes
+
+    @property
+    def hours(self) -> float:
+        return self.pretrain + self.train + self.search + self.recover
+
+
+class How(Spec):
+    device: str
+    device_name: str
+    mode: Literal["repeatable", "fast"]
+    threads: int
+    packed: int
+    fingerprint: str
+    python: str
+    versions: dict[str, str]
+    data_hash: str
+    decoder: str
+    host: str
+    attempts: int
+
+
+class Record(Spec):
+    format: Literal[1] = FORMAT
+    id: str
+    cell: Cell
+    ending: Literal["done", "diverged"]
+    outcome: Outcome
+    network: Network
+    cost: Cost
+    side: str
+    how: How
+    code: Code
+    finished: str
+
+    @property
+    def seed(self) -> int:
+        return self.cell.seed
+
+
+Side = dict[str, JsonValue]

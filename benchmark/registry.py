@@ -1,0 +1,33 @@
+"""The decorators that mark a function as a method, a model or a data set.
+
+They only keep the facts given to them. `find.py` reads the same facts from the file's text, so
+that a suite can be planned without importing anything heavy.
+"""
+
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def method(*, removes: Collection[str] = (), version: int = 1) -> Callable[[F], F]:
+    """`removes`: the kinds of target it can meet. Raise `version` when it comes to mean another thing."""
+    return _keep(removes=frozenset(removes), version=version)
+
+
+def model(*, input: tuple[int, int, int], classes: int) -> Callable[[F], F]:
+    """`input` and `classes`: what the network is counted at when no data set is named."""
+    return _keep(input=input, classes=classes)
+
+
+def dataset(*, shape: tuple[int, int, int] | None = None, classes: int | None = None) -> Callable[[F], F]:
+    """None where only the files can tell."""
+    return _keep(shape=shape, classes=classes)
+
+
+def _keep(**facts: Any) -> Callable[[F], F]:
+    def mark(function: F) -> F:
+        function.__dict__["facts"] = facts
+        return function
+
+    return mark

@@ -1,0 +1,95 @@
+"""A finished run, written down: the record and its side file."""
+
+import base64
+import datetime
+import platform
+
+import numpy as np
+
+from benchmark.cell import Cell
+from benchmark.code import Code
+from benchmark.engine.build import build
+from benchmark.engine.environment import Environment
+from benchmark.engine.evaluate import evaluate
+from benchmark.engine.weights import weights_hash
+from benchmark.network import count
+from benchmark.record import Cost, How, Network, Outcome, Record
+from benchmark.run import Run
+from benchmark.store import pack_side
+
+NEAR = 0.005  # a network within half a point of its target counts as pruned
+
+
+def record_of(
+    run: Run, cell: Cell, environment: Environment, code: Code, attempts: int, lost: float, diverged_at: int | None
+) -> tuple[Record, bytes]:
+    network, batches, progress = run.trainer.network, run.trainer.batches, run.progress
+    with run.meter.on("evaluate"):
+        test = evaluate(network, batches, batches.test)
+        validation = evaluate(network, batches, batches.validation).top1 if cell.recipe.validation else None
+    bits = base64.b64encode(np.packbits(test.bits.numpy()).tobytes()).decode()
+    side, packed = pack_side({"curves": progress.curves, "journal": progress.journal, "bits": bits})
+    best = _best(run) or (test.top1, run.epoch - 1)
+    shape = (batches.channels, batches.size, batches.size)
+    dense = build(cell, batches.classes)
+    record = Record(
+        id=cell.id,
+        cell=cell,
+        ending="done" if diverged_at is None else "diverged",
+        outcome=Outcome(
+            top1=test.top1,
+            top5=test.top5,
+            mean_class=test.mean_class,
+            n=test.n,
+            validation=validation,
+            best_top1=best[0],
+            best_epoch=best[1],
+            epochs_trained=run.trainer.trained,
+            diverged_at=diverged_at,
+        ),
+        network=Network(
+            macs=count.macs(network, shape),
+            macs_dense=count.macs(dense, shape),
+            macs_nonzero=count.macs_nonzero(network, shape),
+            params=count.parameters(network),
+            params_dense=count.parameters(dense),
+            nonzero=count.nonzero_parameters(network),
+            removed=run.measure(),
+            weights_hash=weights_hash(network),
+        ),
+        cost=Cost(
+            train=run.meter.hours("train"),
+            search=run.meter.hours("search"),
+            recover=run.meter.hours("recover"),
+            evaluate=run.meter.hours("evaluate"),
+            lost=lost / 3600,
+            training_macs=progress.training_macs,
+            search_macs=progress.search_macs,
+            peak_memory=environment.peak_memory(),
+        ),
+        side=side,
+        how=How(
+            device=environment.device.type,
+            device_name=environment.device_name,
+            mode=environment.mode,
+            threads=environment.threads,
+            packed=1,
+            fingerprint="+".join(progress.fingerprints),
+            python=platform.python_version(),
+            versions=environment.versions(),
+            data_hash=batches.data_hash,
+            decoder=batches.decoder,
+            host=platform.node(),
+            attempts=attempts,
+        ),
+        code=code,
+        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )
+    return record, packed
+
+
+def _best(run: Run) -> tuple[float, int] | None:
+    """(accuracy, epoch) best on test, among the epochs when the network was already as small as at the end."""
+    small = run.measure() - NEAR
+    tested = (point for point in run.progress.curves if "test" in point and point["removed"] >= small)
+    return max(((point["test"], point["at"]) for point in tested), default=None)

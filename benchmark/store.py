@@ -1,0 +1,123 @@
+"""The folder that holds what was run. Truth is the files; there is no index and no database.
+
+    records/<id>/<content>.json     one finished run; many under one id are replicates
+    records/<id>/<hash>.side.gz     its curves, journal and per-image bits
+    weights/<hash>.safetensors      its final weights
+    runs/<id>/                      the work in progress: attempts, checkpoints, log
+"""
+
+import gzip
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from benchmark.cell import canonical
+from benchmark.errors import Damaged, UserError
+from benchmark.record import FORMAT, Record, Side
+
+
+@dataclass(frozen=True)
+class Stored:
+    record: Record
+    path: Path
+
+    @property
+    def content(self) -> str:
+        return self.path.stem
+
+
+class Store:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def run_folder(self, id: str) -> Path:
+        return self.root / "runs" / id
+
+    def weights(self, weights_hash: str) -> Path:
+        return self.root / "weights" / f"{weights_hash}.safetensors"
+
+    def add(self, record: Record, side: bytes) -> Stored:
+        """The side file first: a record never names what is not there."""
+        folder = self.root / "records" / record.id
+        write_safely(folder / f"{record.side}.side.gz", side)
+        text = (json.dumps(record.model_dump(mode="json"), indent=1) + "\n").encode()
+        path = folder / f"{hashlib.sha256(text).hexdigest()[:16]}.json"
+        write_safely(path, text)
+        return Stored(record, path)
+
+    def of(self, id: str) -> list[Stored]:
+        """The replicates of one cell, newest last."""
+        found = (self._read(path) for path in sorted((self.root / "records" / id).glob("*.json")))
+        return sorted(found, key=lambda stored: (stored.record.finished, stored.content))
+
+    def all(self) -> Iterator[Stored]:
+        for folder in sorted((self.root / "records").glob("*")):
+            yield from self.of(folder.name)
+
+    def side(self, stored: Stored) -> dict[str, Any]:
+        path = stored.path.parent / f"{stored.record.side}.side.gz"
+        if not path.is_file():
+            raise Damaged(f"{path}: missing; {stored.path.name} names it")
+        return unpack_side(path)
+
+    def _read(self, path: Path) -> Stored:
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest()[:16] != path.stem:
+            raise Damaged(f"{path}: its bytes are not those it is named after (edited or damaged); move it away")
+        try:
+            found = json.loads(data)
+            if found.get("format") != FORMAT:
+                raise Damaged(f"{path}: format {found.get('format')!r}, this version reads {FORMAT}")
+            record = Record.model_validate_json(data)
+        except (ValidationError, ValueError, AttributeError) as error:
+            raise Damaged(f"{path}: not a record: {str(error).splitlines()[0]}") from None
+        if record.id != record.cell.id or path.parent.name != record.id:
+            raise Damaged(f"{path}: its id is not that of the cell it holds")
+        return Stored(record, path)
+
+
+def pack_side(side: Side) -> tuple[str, bytes]:
+    """(name, bytes): equal content gives equal bytes, so no time stamp goes in."""
+    packed = gzip.compress(canonical(side).encode(), compresslevel=9, mtime=0)
+    return hashlib.sha256(packed).hexdigest()[:16], packed
+
+
+def unpack_side(path: Path) -> dict[str, Any]:
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest()[:16] != path.name.partition(".")[0]:
+        raise Damaged(f"{path}: its bytes are not those it is named after")
+    side: dict[str, Any] = json.loads(gzip.decompress(data))
+    return side
+
+
+def write_safely(path: Path, data: bytes) -> None:
+    """Whole or not at all: temp → fsync → rename, on the same disk."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UserError(f"{path}: cannot be written ({error.strerror}); what was there before is intact") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """The rename itself must survive a power cut; a folder that cannot be opened (NFS) is let be."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""One file a method. Each reads like its paper's algorithm box."""

@@ -1,0 +1,17 @@
+"""One-shot pruning: train, remove everything at once, train on; a single run of the same budget.
+
+Baseline of One-Cycle Pruning (arXiv 2107.02086). The authors' blog prunes after 40 % of the budget
+("empirically best"); what the paper itself used could not be read.
+Expected:  the blog's ResNet-18 on Imagenette, 95 %: 75.5 % (with a constant learning rate).
+"""
+
+from benchmark import Run, method, prune_along
+
+
+@method(removes={"weights"}, version=1)
+def one_shot(run: Run, *, start: float = 0.4) -> None:
+    prune_along(run, lambda t: fraction(t, start))
+
+
+def fraction(t: float, start: float = 0.4) -> float:
+    return 1.0 if t >= start else 0.0
