@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-
 from benchmark import find
 from benchmark.cell import Cell, digest
 from benchmark.code import code_of
@@ -15,13 +13,13 @@ from benchmark.data.images import Images, Place
 from benchmark.engine import checkpoint
 from benchmark.engine.attempts import Attempts
 from benchmark.engine.batches import Batches
+from benchmark.engine.build import build
 from benchmark.engine.environment import Environment
 from benchmark.engine.training import Diverged, Trainer
-from benchmark.engine.weights import weights_hash, write_weights
+from benchmark.engine.weights import write_weights
 from benchmark.errors import UserError
 from benchmark.network import count
-from benchmark.engine.build import build
-from benchmark.result import record_of
+from benchmark.result import Tries, record_of
 from benchmark.run import Progress, Run
 from benchmark.store import Store, Stored
 
@@ -39,6 +37,7 @@ class Desk:
     data_root: Path
     methods_from: tuple[Path, ...] = ()
     save_every: float = 60.0  # seconds between checkpoints
+    packed: int = 1  # runs that share this machine, for the record
     stop: Callable[[], bool] = lambda: False
     say: Callable[[str], None] = print
     watch: Callable[[Run], None] = lambda run: None
@@ -74,7 +73,8 @@ def execute(cell: Cell, desk: Desk, *, force: bool = False) -> Stored:
                 raise UserError(f"{cell.method.name} trained {run.epoch} of {run.epochs} epochs; end with run.train()")
         except Diverged as diverged:
             diverged_at = diverged.epoch
-        record, side = record_of(run, cell, desk.environment, code, number, attempts.lost_seconds(), diverged_at)
+        tries = Tries(number, attempts.lost_seconds(), desk.packed)
+        record, side = record_of(run, cell, desk.environment, code, tries, diverged_at)
         write_weights(run.trainer.network, desk.store.weights(record.network.weights_hash))
         stored = desk.store.add(record, side)
     except Stopped:

@@ -5,9 +5,7 @@ path, how, and by which code. What is long (curves, journal, per-image bits) lie
 side file that the record names by its hash.
 """
 
-from typing import Literal
-
-from pydantic import JsonValue
+from typing import Any, Literal
 
 from benchmark.cell import Cell, Spec
 from benchmark.code import Code
@@ -74,7 +72,7 @@ class How(Spec):
 
 
 class Record(Spec):
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     id: str
     cell: Cell
     ending: Literal["done", "diverged"]
@@ -91,4 +89,4 @@ class Record(Spec):
         return self.cell.seed
 
 
-Side = dict[str, JsonValue]
+Side = dict[str, Any]

@@ -3,6 +3,7 @@
 import base64
 import datetime
 import platform
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,11 +18,21 @@ from benchmark.record import Cost, How, Network, Outcome, Record
 from benchmark.run import Run
 from benchmark.store import pack_side
 
+
+@dataclass(frozen=True)
+class Tries:
+    """How the cell came to its end."""
+
+    attempts: int
+    lost_seconds: float
+    packed: int
+
+
 NEAR = 0.005  # a network within half a point of its target counts as pruned
 
 
 def record_of(
-    run: Run, cell: Cell, environment: Environment, code: Code, attempts: int, lost: float, diverged_at: int | None
+    run: Run, cell: Cell, environment: Environment, code: Code, tries: Tries, diverged_at: int | None
 ) -> tuple[Record, bytes]:
     network, batches, progress = run.trainer.network, run.trainer.batches, run.progress
     with run.meter.on("evaluate"):
@@ -62,7 +73,7 @@ def record_of(
             search=run.meter.hours("search"),
             recover=run.meter.hours("recover"),
             evaluate=run.meter.hours("evaluate"),
-            lost=lost / 3600,
+            lost=tries.lost_seconds / 3600,
             training_macs=progress.training_macs,
             search_macs=progress.search_macs,
             peak_memory=environment.peak_memory(),
@@ -73,14 +84,14 @@ def record_of(
             device_name=environment.device_name,
             mode=environment.mode,
             threads=environment.threads,
-            packed=1,
+            packed=tries.packed,
             fingerprint="+".join(progress.fingerprints),
             python=platform.python_version(),
             versions=environment.versions(),
             data_hash=batches.data_hash,
             decoder=batches.decoder,
             host=platform.node(),
-            attempts=attempts,
+            attempts=tries.attempts,
         ),
         code=code,
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -1,9 +1,9 @@
 """The folder that holds what was run. Truth is the files; there is no index and no database.
 
-    records/<id>/<content>.json     one finished run; many under one id are replicates
-    records/<id>/<hash>.side.gz     its curves, journal and per-image bits
-    weights/<hash>.safetensors      its final weights
-    runs/<id>/                      the work in progress: attempts, checkpoints, log
+records/<id>/<content>.json     one finished run; many under one id are replicates
+records/<id>/<hash>.side.gz     its curves, journal and per-image bits
+weights/<hash>.safetensors      its final weights
+runs/<id>/                      the work in progress: attempts, checkpoints, log
 """
 
 import gzip

@@ -1,65 +1,18 @@
-"""A suite: one TOML file that says which cells make up which tables.
+"""A suite's cells: which tables there are, and which cells make them up.
 
-    suite.toml ──▶ read() ──▶ Suite ──▶ plan() ──▶ [Planned(cell, table, …), …]
-
-Every mistake is answered with file, line and the nearest name that exists.
+suite.toml ──▶ read() ──▶ Suite ──▶ plan() ──▶ [Planned(cell, table, …), …]
 """
 
-import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
-from pydantic import BaseModel, Field, JsonValue, ValidationError
+from pydantic import JsonValue
 
 from benchmark import find
-from benchmark.cell import Cell, Kind, Method, Recipe, Remove, Share, Spec, canonical
+from benchmark.cell import Cell, Method, Remove
 from benchmark.errors import UnknownName, UserError
-from benchmark.toml_lines import line_of
-
-SUITES = Path(__file__).resolve().parent / "suites"
-Seeds = str | list[int]
-
-
-class Small(Spec):
-    """The tier a CPU can afford: smaller models, smaller epochs, the paper's epoch numbers."""
-
-    epoch_images: Annotated[int, Field(gt=0)]
-    models: dict[str, str] = {}
-    floors: dict[str, float] = {}
-
-
-class Table(Spec):
-    name: str
-    recipe: str
-    track: Literal["matched", "published"] = "matched"
-    models: dict[str, float]  # model -> the accuracy its dense network must reach
-    methods: list[str | dict[str, JsonValue]]
-    remove: dict[Kind, list[Share]] = {}
-    data: str | None = None
-    seeds: Seeds | None = None
-    about: str = ""
-
-
-class SuiteFile(Spec):
-    about: str
-    data: str
-    seeds: Seeds
-    threads: Annotated[int, Field(gt=0)] | None = None
-    recipe: dict[str, dict[str, JsonValue]]
-    table: list[Table]
-    small: Small | None = None
-
-
-@dataclass(frozen=True)
-class Suite:
-    name: str
-    path: Path
-    file: SuiteFile
-    recipes: dict[str, Recipe]
-    text: str
-    methods_from: tuple[Path, ...] = ()
+from benchmark.suite_file import Seeds, Suite, Table, Where
 
 
 @dataclass(frozen=True)
@@ -71,45 +24,6 @@ class Planned:
     label: str
     floor: float
     track: str
-
-
-@dataclass
-class Where:
-    """Names a place in the suite file, for an error."""
-
-    path: Path
-    text: str
-    at: tuple[str | int, ...] = field(default=())
-
-    def __str__(self) -> str:
-        return f"{self.path.name}:{line_of(self.text, self.at)}: "
-
-    def __truediv__(self, key: str | int) -> "Where":
-        return Where(self.path, self.text, (*self.at, key))
-
-
-def known() -> dict[str, Path]:
-    return {path.stem: path for path in sorted(SUITES.glob("*.toml"))}
-
-
-def read(name: str, sets: tuple[str, ...] = (), methods_from: tuple[Path, ...] = ()) -> Suite:
-    """`name` is a suite of this repository or a path to a TOML file."""
-    path = Path(name) if name.endswith(".toml") else known().get(name)
-    if path is None:
-        raise UnknownName("suite", name, known())
-    if not path.is_file():
-        raise UserError(f"{path}: no such suite file")
-    text = path.read_text()
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path.name}: not TOML: {error}") from None
-    for assignment in sets:
-        _assign(raw, assignment)
-    where = Where(path, text)
-    file = _validate(SuiteFile, raw, where)
-    recipes = {key: _recipe(key, file.recipe, where) for key in file.recipe}
-    return Suite(path.stem, path, file, recipes, text, methods_from)
 
 
 def plan(suite: Suite, tier: str = "full", only: str = "") -> list[Planned]:
@@ -194,86 +108,6 @@ def _method(
     label = name + (f"({', '.join(f'{k}={_short(v)}' for k, v in changed.items())})" if changed else "")
     config = {key: _like(given.get(key, default), default) for key, default in found.defaults.items()}
     return Method(name=name, version=found.facts.get("version", 1), config=config), label, removes
-
-
-def _recipe(key: str, recipes: dict[str, dict[str, JsonValue]], where: Where, below: tuple[str, ...] = ()) -> Recipe:
-    raw = _inherit(key, recipes, where, below)
-    kinds = [kind for kind in ("sgd", "adam", "adamw") if kind in raw]
-    if len(kinds) != 1:
-        raise UserError(f"{where / 'recipe' / key}give one of sgd, adam, adamw; found {', '.join(kinds) or 'none'}")
-    options = raw.pop(kinds[0])
-    if not isinstance(options, dict):
-        raise UserError(f"{where / 'recipe' / key / kinds[0]}expected {{ lr = …, … }}")
-    raw["optimizer"] = {"kind": kinds[0], **options}
-    if isinstance(raw.get("lr"), dict):
-        raw["lr"] = {"shape": "steps", **raw["lr"]}  # type: ignore[dict-item]
-    return _validate(Recipe, raw, where / "recipe" / key)
-
-
-def _inherit(
-    key: str, recipes: dict[str, dict[str, JsonValue]], where: Where, below: tuple[str, ...]
-) -> dict[str, JsonValue]:
-    """`like = "other"` starts from that recipe; another optimizer replaces the inherited one."""
-    if key in below:
-        raise UserError(f"{where / 'recipe' / key / 'like'}recipes follow each other in a circle: {' → '.join(below)}")
-    own = dict(recipes[key])
-    like = own.pop("like", None)
-    if like is None:
-        return own
-    if like not in recipes:
-        raise UnknownName("recipe", str(like), recipes, str(where / "recipe" / key / "like"))
-    base = _inherit(str(like), recipes, where, (*below, key))
-    if {"sgd", "adam", "adamw"} & own.keys():
-        base = {k: v for k, v in base.items() if k not in ("sgd", "adam", "adamw")}
-    return base | own
-
-
-def _validate[M: BaseModel](shape: type[M], raw: dict[str, Any], where: Where) -> M:
-    try:
-        return shape.model_validate_json(canonical(raw))
-    except ValidationError as error:
-        first = error.errors()[0]
-        at, last = where, where
-        for key in first["loc"]:
-            last, at = at, at / key
-        if first["type"] == "extra_forbidden":
-            known = _fields(shape, first["loc"][:-1])
-            raise UnknownName("key", str(first["loc"][-1]), known, str(at)) from None
-        name = ".".join(str(k) for k in first["loc"]) or "it"
-        raise UserError(f"{at}{name}: {first['msg']}") from None
-    except ValueError as error:
-        raise UserError(f"{where}{error}") from None
-
-
-def _fields(shape: Any, loc: tuple[int | str, ...]) -> list[str]:
-    """The keys that would have been known at `loc`."""
-    from typing import get_args
-
-    for key in loc:
-        if isinstance(shape, type) and issubclass(shape, BaseModel):
-            shape = shape.model_fields[str(key)].annotation if key in shape.model_fields else shape
-        options = [a for a in get_args(shape) if isinstance(a, type) and issubclass(a, BaseModel)]
-        tagged = [o for o in options for f in o.model_fields.values() if key in get_args(f.annotation)]
-        shape = (tagged or options or [shape])[0]
-    return list(shape.model_fields) if hasattr(shape, "model_fields") else []
-
-
-def _assign(raw: dict[str, Any], assignment: str) -> None:
-    """`--set recipe.matched.epochs=3`: the value is read as TOML, or as a bare word."""
-    path, equals, text = assignment.partition("=")
-    if not equals:
-        raise UserError(f"--set {assignment}: write key.key=value")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    *way, last = path.strip().split(".")
-    here = raw
-    for key in way:
-        here = here.setdefault(key, {}) if isinstance(here, dict) else {}
-    if not isinstance(here, dict):
-        raise UserError(f"--set {assignment}: {'.'.join(way)} is not a table of keys")
-    here[last] = value
 
 
 ONLY = ("table", "method", "model", "data", "seed", "amount")

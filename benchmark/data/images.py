@@ -41,7 +41,7 @@ class Images:
         """Of the decoded pixels: two decoders of one JPEG differ by up to 53 grey levels."""
         whole = hashlib.sha256()
         for part in PARTS:
-            whole.update(np.ascontiguousarray(getattr(self, part)))
+            whole.update(np.ascontiguousarray(getattr(self, part)).data)
         return whole.hexdigest()[:16]
 
 
@@ -52,6 +52,7 @@ class Place:
     root: Path
     argument: str = ""  # NAME of folder:NAME
     size: int | None = None  # pixels a side, where the files must be resized when decoded
+    offline: bool = False  # look, fetch nothing
 
     def require(self, *names: str, help: str) -> Path:
         """The first of `names` that lies under the root."""
@@ -76,14 +77,16 @@ def cached(place: Place, key: dict[str, Any], build: Callable[[], Images]) -> Im
     if not about.is_file():
         images = build()
         sums = {part: _write(folder / f"{part}.npy", getattr(images, part)) for part in PARTS}
-        head = {"key": key, "sums": sums, "classes": images.classes}
+        head: dict[str, Any] = {"key": key, "sums": sums, "classes": images.classes}
         head |= {"normalise": images.normalise, "decoder": images.decoder}
         write_safely(about, json.dumps(head, indent=1).encode())
         return images
     head = json.loads(about.read_text())
     arrays = {part: _read(folder / f"{part}.npy", head["sums"][part]) for part in PARTS}
     mean, std = head["normalise"]
-    return Images(**arrays, classes=tuple(head["classes"]), normalise=(tuple(mean), tuple(std)), decoder=head["decoder"])
+    return Images(
+        **arrays, classes=tuple(head["classes"]), normalise=(tuple(mean), tuple(std)), decoder=head["decoder"]
+    )
 
 
 def _write(path: Path, array: npt.NDArray[Any]) -> str:

@@ -21,7 +21,7 @@ class Attempts:
         lost = 0.0
         if lines and lines[-1]["event"] == "start" and self.alive.exists():
             lost = max(0.0, self.alive.stat().st_mtime - max(saved_at, lines[-1]["when"]))
-        number = 1 + sum(line["event"] == "start" for line in lines)
+        number: int = 1 + sum(line["event"] == "start" for line in lines)
         self._append({"event": "start", "attempt": number, "lost": round(lost, 3)})
         self.beat()
         return number
@@ -36,7 +36,7 @@ class Attempts:
             self._last_beat = now
 
     def lost_seconds(self) -> float:
-        return float(sum(line.get("lost", 0.0) for line in self.lines()))
+        return sum(float(line.get("lost", 0.0)) for line in self.lines())
 
     def lines(self) -> list[dict[str, Any]]:
         """A line torn by a kill is passed over: it is the end of a file nobody else reads."""

@@ -18,7 +18,7 @@ Augment = Callable[[Tensor, torch.Generator], Tensor]
 
 def crop4(images: Tensor, draw: torch.Generator) -> Tensor:
     """Pad by four zeros, cut a window of the old size: one strided gather for the whole batch."""
-    n, c, h, w = images.shape
+    n, _, h, w = images.shape
     padded = F.pad(images, (4, 4, 4, 4))
     windows = padded.unfold(2, h, 1).unfold(3, w, 1)  # n, c, 9, 9, h, w: a view
     top, left = torch.randint(0, 9, (2, n), generator=draw).to(images.device)
@@ -36,7 +36,7 @@ def fastai(images: Tensor, draw: torch.Generator) -> Tensor:
     Flip ½; rotate ±10°, zoom up to 1.1, perspective ±0.2, brightness and contrast 0.2, each with
     probability ¾. Reflection at the border. Not fastai's code: same ranges, own composition.
     """
-    n, c, h, w = images.shape
+    n, _, h, w = images.shape
 
     def sometimes(low: float, high: float, otherwise: float) -> Tensor:
         value = torch.rand(n, generator=draw) * (high - low) + low
@@ -54,11 +54,11 @@ def fastai(images: Tensor, draw: torch.Generator) -> Tensor:
     cos, sin = (angle.cos() / zoom)[:, None, None], (angle.sin() / zoom)[:, None, None]
     x, y = mirror[:, None, None] * (cos * x - sin * y), sin * x + cos * y
     depth = 1 + 0.5 * (tilt[0][:, None, None] * x + tilt[1][:, None, None] * y)
-    grid = torch.stack([x / depth, y / depth], dim=3).to(images.device, images.dtype)
-    warped = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=True)
+    grid = torch.stack([x / depth, y / depth], dim=3).to(images.device)
+    warped = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="reflection", align_corners=True)
     light, gain = light.to(images.device)[:, None, None, None], gain.to(images.device)[:, None, None, None]
     middle = warped.mean(dim=(1, 2, 3), keepdim=True)
-    return ((warped - middle) * gain + middle) * light
+    return (((warped - middle) * gain + middle) * light).clamp(0, 255)
 
 
 AUGMENTS: dict[str, Augment] = {"crop4": crop4, "flip": flip, "fastai": fastai}

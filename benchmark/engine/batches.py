@@ -49,34 +49,34 @@ class Batches:
 
     def batch(self, order: Tensor, trained: int, step: int) -> tuple[Tensor, Tensor]:
         chosen = order[step * self.recipe.batch : (step + 1) * self.recipe.batch].to(self.device)
-        images = self._prepare(self.train[chosen])
+        images = self._sized(self.train[chosen])
         draw = generator("augment", self.seed, trained, step)
-        for augment in self.augments:
+        for augment in self.augments:  # on pixels, as the papers do: what a crop adds is black
             images = augment(images, draw)
-        return self._layout(images), self.train_labels[chosen]
+        return self._normalised(images), self.train_labels[chosen]
 
     def plain(self, part: tuple[Tensor, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Un-augmented, in order: for evaluation."""
         images, labels = part
         for start in range(0, len(images), EVALUATION_BATCH):
             chunk = slice(start, start + EVALUATION_BATCH)
-            yield self._layout(self._prepare(images[chunk])), labels[chunk]
+            yield self._normalised(self._sized(images[chunk])), labels[chunk]
 
     def look(self, count: int, name: str) -> tuple[Tensor, Tensor]:
         """`count` training images for a method's search: drawn by the seed, never from the test set."""
         if not 0 < count <= len(self.train):
             raise UserError(f"a subset of {count} images was asked for; the training set has {len(self.train)}")
         chosen = torch.randperm(len(self.train), generator=generator("look", name, self.seed))[:count].to(self.device)
-        return self._layout(self._prepare(self.train[chosen])), self.train_labels[chosen]
+        return self._normalised(self._sized(self.train[chosen])), self.train_labels[chosen]
 
-    def _prepare(self, images: Tensor) -> Tensor:
+    def _sized(self, images: Tensor) -> Tensor:
+        if images.shape[-1] == self.size:
+            return images
+        return F.interpolate(images.float(), size=self.size, mode="bilinear", align_corners=False)
+
+    def _normalised(self, images: Tensor) -> Tensor:
         images = (images.float() - self.shift) * self.scale
-        if images.shape[-1] != self.size:
-            images = F.interpolate(images, size=self.size, mode="bilinear", align_corners=False, antialias=False)
-        return images
-
-    def _layout(self, images: Tensor) -> Tensor:
         return images.contiguous(memory_format=torch.channels_last) if self.recipe.channels_last else images
 
-    def _put(self, array: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+    def _put(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)

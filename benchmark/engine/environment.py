@@ -33,7 +33,11 @@ class Environment:
         """Equal fingerprints are where equal bits are promised."""
         parts = [torch.__version__, torch.backends.cpu.get_cpu_capability(), os.environ.get("ONEDNN_MAX_CPU_ISA", "")]
         parts += [_processor(), self.mode, self.device.type]
-        parts += [self.device_name, torch.version.cuda or "", _driver()] if self.device.type == "cuda" else [str(self.threads)]
+        parts += (
+            [self.device_name, torch.version.cuda or "", _driver()]
+            if self.device.type == "cuda"
+            else [str(self.threads)]
+        )
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
     def versions(self) -> dict[str, str]:
@@ -69,7 +73,7 @@ def prepare(device: str = "auto", mode: Mode = "repeatable", threads: int | None
     repeatable = mode == "repeatable"
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(repeatable)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, changes no result
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs time, changes nothing
     torch.backends.cudnn.benchmark = not repeatable  # it picks kernels by timing
     return Environment(torch.device(device), mode, torch.get_num_threads())
 

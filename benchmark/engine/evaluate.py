@@ -33,11 +33,15 @@ def evaluate(network: nn.Module, batches: Batches, part: tuple[Tensor, Tensor]) 
     network.train(was_training)
     right, labels = torch.cat(guesses), part[1].cpu()
     bits = right[:, 0]
-    by_class = torch.stack([bits[labels == c].float().mean() for c in labels.unique()])
+    by_class = [_percent(bits[labels == c]) for c in labels.unique()]
     return Accuracy(
-        top1=100 * bits.float().mean().item(),
-        top5=100 * right.any(dim=1).float().mean().item() if batches.classes > 10 else None,
-        mean_class=100 * by_class.mean().item(),
+        top1=_percent(bits),
+        top5=_percent(right.any(dim=1)) if batches.classes > 10 else None,
+        mean_class=sum(by_class) / len(by_class),
         n=len(bits),
         bits=bits,
     )
+
+
+def _percent(bits: Tensor) -> float:
+    return 100 * int(bits.sum()) / len(bits)

@@ -9,21 +9,24 @@ from benchmark import model
 def resnet18(classes: int) -> nn.Module:
     from torchvision.models import resnet18
 
-    return resnet18(num_classes=classes)
+    network: nn.Module = resnet18(num_classes=classes)
+    return network
 
 
 @model(input=(3, 224, 224), classes=1000)
 def resnet34(classes: int) -> nn.Module:
     from torchvision.models import resnet34
 
-    return resnet34(num_classes=classes)
+    network: nn.Module = resnet34(num_classes=classes)
+    return network
 
 
 @model(input=(3, 224, 224), classes=1000)
 def resnet50(classes: int) -> nn.Module:
     from torchvision.models import resnet50
 
-    return resnet50(num_classes=classes)
+    network: nn.Module = resnet50(num_classes=classes)
+    return network
 
 
 @model(input=(3, 224, 224), classes=1000)
@@ -41,25 +44,29 @@ def vgg16_bn(classes: int) -> nn.Module:
 def mobilenetv2(classes: int) -> nn.Module:
     from torchvision.models import mobilenet_v2
 
-    return mobilenet_v2(num_classes=classes)
+    network: nn.Module = mobilenet_v2(num_classes=classes)
+    return network
 
 
 @model(input=(3, 224, 224), classes=1000)
 def vit_b_16(classes: int) -> nn.Module:
     from torchvision.models import vit_b_16
 
-    return vit_b_16(num_classes=classes)
+    network: nn.Module = vit_b_16(num_classes=classes)
+    return network
 
 
 @model(input=(3, 224, 224), classes=1000)
 def deit_tiny(classes: int) -> nn.Module:
     from timm.models.deit import deit_tiny_patch16_224
 
-    return deit_tiny_patch16_224(num_classes=classes)  # type: ignore[no-any-return]
+    network: nn.Module = deit_tiny_patch16_224(num_classes=classes)
+    return network
 
 
 @model(input=(3, 224, 224), classes=1000)
 def deit_small(classes: int) -> nn.Module:
     from timm.models.deit import deit_small_patch16_224
 
-    return deit_small_patch16_224(num_classes=classes)  # type: ignore[no-any-return]
+    network: nn.Module = deit_small_patch16_224(num_classes=classes)
+    return network

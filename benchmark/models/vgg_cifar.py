@@ -17,7 +17,13 @@ Stages = tuple[tuple[int, ...], ...]
 
 class Vgg(nn.Module):
     def __init__(
-        self, stages: Stages, classes: int, *, bias: bool = False, hidden: int = 0, pools: tuple[int, ...] = (0, 1, 2, 3, 4)
+        self,
+        stages: Stages,
+        classes: int,
+        *,
+        bias: bool = False,
+        hidden: int = 0,
+        pools: tuple[int, ...] = (0, 1, 2, 3, 4),
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []

@@ -21,7 +21,7 @@ Shape = tuple[int, int, int]
 def macs(network: nn.Module, shape: Shape) -> int:
     with _still(network), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         network(_one(network, shape))
-    flops = counter.get_total_flops()
+    flops: int = counter.get_total_flops()
     if flops % 2:
         raise ArithmeticError(f"an odd number of FLOPs, {flops}: the counter no longer counts pairs")
     return flops // 2
@@ -71,7 +71,7 @@ def macs_by_layer(network: nn.Module, shape: Shape) -> dict[str, int]:
         elif isinstance(module, nn.Linear):
             linear(name, module)
         elif hasattr(module, "num_heads") and hasattr(module, "head_dim"):
-            timm_attention(name, int(module.num_heads), int(module.head_dim), module)  # type: ignore[arg-type]
+            timm_attention(name, int(module.num_heads), int(module.head_dim), module)
     try:
         with _still(network), torch.no_grad():
             network(_one(network, shape))

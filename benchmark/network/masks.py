@@ -8,7 +8,7 @@ from torch import Tensor, nn
 Score = Callable[[str, Tensor], Tensor]
 
 
-def prunable(network: nn.Module) -> dict[str, nn.Parameter]:
+def prunable(network: nn.Module) -> dict[str, Tensor]:
     """The weights that a weight target speaks of: every convolution's, the first included."""
     return {name: m.weight for name, m in network.named_modules() if isinstance(m, nn.Conv2d)}
 

@@ -1,0 +1,190 @@
+"""The verbs. No logic here: each one reads its flags and calls the part that does the work.
+
+Imports stand inside the verbs, so that `table`, `status` and `check` start without torch.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmark.errors import UserError
+
+app = typer.Typer(
+    help="A reproducibility benchmark suite for neural-network pruning.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+RESULTS = Path("results")
+
+
+def _suites() -> list[str]:
+    from benchmark.suite_file import known
+
+    return list(known())
+
+
+SuiteName = Annotated[str, typer.Argument(help="A suite's name, or a TOML file.", autocompletion=_suites)]
+Out = Annotated[Path, typer.Option("--out", help="Where records lie and results go.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Where data sets lie; else PRUNEBENCH_DATA, else the cache.")]
+Methods = Annotated[list[Path] | None, typer.Option("--methods", help="A folder of your own methods; may be repeated.")]
+Only = Annotated[str, typer.Option("--only", help="method=a+b,model=…,seed=0-2,amount=…,table=…,data=…")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="recipe.matched.epochs=3; may be repeated.")]
+Tier = Annotated[str, typer.Option("--tier", help="full, or small: what a CPU can afford, indicative.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Mode = Annotated[str, typer.Option("--mode", help="repeatable: bit for bit; fast: kernels picked by timing.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; else the suite's, else all.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+
+
+@app.callback()
+def common(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+    """Options for every verb."""
+
+
+@app.command()
+def run(
+    suite: SuiteName,
+    dry: Annotated[bool, typer.Option("--dry", help="List the cells, their state and cost; run nothing.")] = False,
+    only: Only = "",
+    set: Sets = None,
+    tier: Tier = "full",
+    budget: Annotated[str, typer.Option("--budget", help="30s, 9m, 1h: cheapest cells first, then stop cleanly.")] = "",
+    device: Device = "auto",
+    mode: Mode = "repeatable",
+    threads: Threads = None,
+    packed: Annotated[int, typer.Option("--packed", min=1, help="Runs that share this machine now; recorded.")] = 1,
+    out: Out = RESULTS,
+    data: Data = None,
+    methods: Methods = None,
+    stale: Annotated[bool, typer.Option("--stale", help="Redo the cells whose record is of other code.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run even what is done, from the start.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run what is not done yet of a suite."""
+    from benchmark.verbs import run_suite
+
+    code = run_suite(
+        suite, dry=dry, only=only, sets=tuple(set or ()), tier=tier, budget=budget, device=device, mode=mode,
+        threads=threads, packed=packed, out=out, data=data, methods_from=tuple(methods or ()), stale=stale, force=force,
+        as_json=as_json, debug="--debug" in sys.argv,
+    )  # fmt: skip
+    raise typer.Exit(code)
+
+
+@app.command()
+def status(
+    what: Annotated[str, typer.Argument(help="A suite, or the beginning of a run's id; else the store.")] = "",
+    tier: Tier = "full",
+    out: Out = RESULTS,
+    methods: Methods = None,
+    as_json: AsJson = False,
+) -> None:
+    """What is done, pending, stale or blocked."""
+    from benchmark.verbs import show_status
+
+    _print(show_status(what, tier, out, tuple(methods or ())), as_json)
+
+
+@app.command()
+def table(
+    suite: SuiteName,
+    format: Annotated[str, typer.Option("--format", help="md, tex or csv; nothing: all three into OUT/tables.")] = "",
+    tier: Tier = "full",
+    set: Sets = None,
+    out: Out = RESULTS,
+    methods: Methods = None,
+) -> None:
+    """Build the tables of a suite from its records."""
+    from benchmark.verbs import make_table
+
+    typer.echo(make_table(suite, format, tier, tuple(set or ()), out, tuple(methods or ())), nl=False)
+
+
+@app.command()
+def verify(
+    id: Annotated[str, typer.Argument(help="The beginning of a cell's id or of a record's name.")],
+    device: Device = "auto",
+    threads: Threads = None,
+    out: Out = RESULTS,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rebuild a network from its record and weights, count and evaluate again, compare."""
+    from benchmark.verbs import verify_record
+
+    report, ok = verify_record(id, device, threads, out, data)
+    _print(report, as_json)
+    raise typer.Exit(0 if ok else 1)
+
+
+@app.command()
+def count(
+    model: Annotated[str, typer.Argument(help="A model's name.")],
+    dataset: Annotated[str, typer.Option("--dataset", help="Count it for this data set's shape and classes.")] = "",
+    input: Annotated[str, typer.Option("--input", help="3x224x224")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """MACs of a model by every counter, and its parameters."""
+    from benchmark.verbs import count_model
+
+    _print(count_model(model, dataset, input), as_json)
+
+
+@app.command("data")
+def data_verb(
+    name: Annotated[str, typer.Argument(help="A data set; folder:NAME for a tree of your own.")],
+    check: Annotated[bool, typer.Option("--check", help="Check what lies there; fetch nothing.")] = False,
+    prepare: Annotated[bool, typer.Option("--prepare", help="Download, check and decode.")] = False,
+    size: Annotated[int | None, typer.Option("--size", help="Pixels a side, for sets of uneven images.")] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Is a data set there, and is it the right one?"""
+    from benchmark.verbs import look_at_data
+
+    _print(look_at_data(name, check, prepare, size, data), as_json)
+
+
+@app.command()
+def show(
+    what: Annotated[str, typer.Argument(help="methods, models, datasets, suites, env, a NAME, or method-template.")],
+    methods: Methods = None,
+    as_json: AsJson = False,
+) -> None:
+    """What there is: the lists, one thing, this machine, or a method file to start from."""
+    from benchmark.verbs import show_things
+
+    _print(show_things(what, tuple(methods or ())), as_json)
+
+
+def _print(report: Any, as_json: bool) -> None:
+    """A report is text as it is, or a dict of lines, or a list of dicts with the same keys."""
+    if as_json:
+        typer.echo(json.dumps(report, indent=1))
+    elif isinstance(report, str):
+        typer.echo(report, nl=not report.endswith("\n"))
+    elif isinstance(report, dict):
+        width = max((len(str(key)) for key in report), default=0)
+        for key, value in report.items():
+            typer.echo(f"{key!s:{width}}  {value}")
+    else:
+        for line in report:
+            typer.echo("  ".join(str(value) for value in line.values() if value != ""))
+
+
+def main() -> None:
+    try:
+        app()
+    except UserError as error:
+        if "--debug" in sys.argv:
+            raise
+        typer.echo(f"prunebench: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

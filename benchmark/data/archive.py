@@ -1,0 +1,95 @@
+"""Official archives: found under the data root, or downloaded with retry and resume; always checked."""
+
+import hashlib
+import tarfile
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.errors import Damaged, UserError
+
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Archive:
+    file: str
+    url: str
+    md5: str  # the one its publisher states
+
+    def fetch(self, root: Path, *, offline: bool = False, tries: int = 4) -> Path:
+        """The archive on disk, whole and checked. What is damaged is named and left where it lies."""
+        path = root / self.file
+        if not path.is_file():
+            if offline:
+                raise UserError(f"no {self.file} in {root}; --prepare fetches it, or put it there from {self.url}")
+            self._download(path, tries)
+        if (found := md5_of(path)) != self.md5:
+            what = f"{path}: md5 {found}, expected {self.md5}"
+            raise Damaged(f"{what}; not used, not deleted: move it away to fetch it anew")
+        return path
+
+    def _download(self, path: Path, tries: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".part")
+        for wait in range(tries):
+            try:
+                self._append_rest(partial)
+                break
+            except (urllib.error.URLError, OSError, TimeoutError) as error:
+                if wait == tries - 1:
+                    raise UserError(
+                        f"no {self.file} in {path.parent} and it cannot be downloaded ({error}); "
+                        f"fetch {self.url} and put it there"
+                    ) from error
+                time.sleep(2**wait * 0.5)
+        partial.replace(path)
+
+    def _append_rest(self, partial: Path) -> None:
+        """Ask for what is missing; a server that sends everything again starts the file again."""
+        have = partial.stat().st_size if partial.exists() else 0
+        request = urllib.request.Request(self.url, headers={"Range": f"bytes={have}-"} if have else {})
+        try:
+            answer = urllib.request.urlopen(request, timeout=30)
+        except urllib.error.HTTPError as error:
+            if error.code == 416 and have:  # nothing is missing
+                return
+            raise
+        with answer, partial.open("ab" if answer.status == 206 else "wb") as file:
+            expected = answer.headers.get("Content-Length")
+            got = 0
+            while chunk := answer.read(CHUNK):
+                file.write(chunk)
+                got += len(chunk)
+            if expected is not None and got != int(expected):
+                raise OSError(f"the connection broke after {got} of {expected} bytes")
+
+
+def md5_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def extract(archive: Path, to: Path) -> None:
+    """Unpack a tar or zip; a member that would land outside stops it before anything is written."""
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as pack:
+                _refuse_escapes(archive, pack.namelist(), to)
+                pack.extractall(to)
+        else:
+            with tarfile.open(archive) as tar:
+                _refuse_escapes(archive, tar.getnames(), to)
+                tar.extractall(to, filter="data")
+    except (tarfile.FilterError, tarfile.ReadError, zipfile.BadZipFile, EOFError, OSError) as error:
+        raise Damaged(f"{archive}: cannot be unpacked ({error}); not used, not deleted") from error
+
+
+def _refuse_escapes(archive: Path, names: list[str], to: Path) -> None:
+    base = to.resolve()
+    for name in names:
+        if not (base / name).resolve().is_relative_to(base):
+            raise Damaged(f"{archive}: {name!r} would be written outside {to}; not used")

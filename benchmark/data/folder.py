@@ -1,0 +1,50 @@
+"""`folder:NAME`: any tree NAME/train/<class>/… with NAME/val/<class>/… or NAME/test/<class>/….
+
+A NAME.tar.xz (or .tar, .tar.gz, .zip) beside where the tree should be is unpacked once.
+"""
+
+import hashlib
+from pathlib import Path
+
+from benchmark import dataset
+from benchmark.cell import canonical
+from benchmark.data.archive import extract
+from benchmark.data.images import IMAGENET, Images, Place, cached
+from benchmark.data.tree import classes_in, decode, decoder, listing, signature
+from benchmark.errors import UserError
+
+ARCHIVES = (".tar.xz", ".tar.gz", ".tgz", ".tar", ".zip")
+
+
+@dataset()
+def folder(place: Place) -> Images:
+    if not place.argument:
+        raise UserError("folder: say which: folder:NAME, for a tree NAME/train/<class>/… under the data root")
+    tree = find_tree(place)
+    test = next((tree / name for name in ("val", "test") if (tree / name).is_dir()), None)
+    if test is None or not (tree / "train").is_dir():
+        raise UserError(f"{tree}: needs train/<class>/… and val/<class>/… or test/<class>/…")
+    classes = classes_in(tree / "train")
+    if classes_in(test) != classes:
+        raise UserError(f"{tree}: train and {test.name} do not hold the same classes")
+    train_files, test_files = listing(tree / "train", classes), listing(test, classes)
+
+    def build() -> Images:
+        train, train_labels = decode(train_files, place.size)
+        images, labels = decode(test_files, place.size)
+        return Images(train, train_labels, images, labels, classes, IMAGENET, decoder())
+
+    files = hashlib.sha256(canonical([signature(train_files), signature(test_files)]).encode()).hexdigest()
+    return cached(place, {"data": place.argument, "size": place.size, "decoder": decoder(), "files": files}, build)
+
+
+def find_tree(place: Place) -> Path:
+    tree = place.root / place.argument
+    if not tree.is_dir():
+        names = [place.argument + suffix for suffix in ARCHIVES]
+        archive = place.require(*names, help=f"put the tree or one of these archives there as {place.argument}")
+        partial = place.root / f".{place.argument}.unpacking"
+        extract(archive, partial)
+        inner = partial / place.argument
+        (inner if inner.is_dir() else partial).replace(tree)
+    return tree

@@ -1,0 +1,60 @@
+"""What a person sees while cells run: a live line in a terminal, plain lines anywhere else."""
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from benchmark.run import Run
+
+PLAIN_EVERY = 30.0  # seconds between plain lines of one cell
+
+
+class Display:
+    def __init__(self, cells: int) -> None:
+        self.console = Console(highlight=False)
+        self.cells, self.title = cells, ""
+        self.live = self.console.is_terminal
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[facts]}"),
+            TimeRemainingColumn(),
+        )
+        self.bar = Progress(*columns, console=self.console, disable=not self.live)
+        self.task = self.bar.add_task("", total=None, facts="")
+        self.first: tuple[float, int] | None = None
+        self.last_line = 0.0
+
+    def __enter__(self) -> "Display":
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def begin(self, position: int, name: str) -> None:
+        self.title, self.first, self.last_line = f"[{position + 1}/{self.cells}] {name}", None, time.monotonic()
+        self.bar.reset(self.task, description=self.title, facts="")
+
+    def say(self, line: str) -> None:
+        self.console.print(line, markup=False, soft_wrap=True)
+
+    def watch(self, run: Run) -> None:
+        """Called after every step: cheap, and no question to the device."""
+        now, trainer = time.monotonic(), run.trainer
+        steps = trainer.batches.steps
+        done = trainer.trained * steps + trainer.step
+        self.first = self.first or (now, done)
+        speed = (done - self.first[1]) * trainer.recipe.batch / max(now - self.first[0], 1e-9)
+        loss = run.progress.curves[-1]["loss"] if run.progress.curves else float("nan")
+        facts = f"epoch {trainer.trained + 1}/{run.epochs}  loss {loss:.3f}  {speed:,.0f} images/s"
+        if self.live:
+            self.bar.update(self.task, total=run.epochs * steps, completed=done, facts=facts)
+        elif now - self.last_line >= PLAIN_EVERY:
+            self.last_line = now
+            left = (run.epochs * steps - done) * trainer.recipe.batch / max(speed, 1e-9)
+            self.say(f"{self.title}: {facts}, {left / 60:.0f} min left")

@@ -1,0 +1,74 @@
+"""Which cells are done, pending, stale or blocked, and what the rest will cost. Imports no torch."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from benchmark.cell import Cell
+from benchmark.code import code_of
+from benchmark.record import Record
+from benchmark.store import Store
+from benchmark.suite import Planned
+
+State = Literal["done", "pending", "stale", "blocked"]
+
+
+@dataclass
+class Entry:
+    """A cell of the matrix, once, however many tables it stands in."""
+
+    cell: Cell
+    state: State
+    why: str = ""
+    hours: float | None = None
+    basis: str = ""
+
+
+def matrix(
+    planned: Iterable[Planned], store: Store, *, device: str, mode: str, methods_from: tuple[Path, ...] = ()
+) -> list[Entry]:
+    cells = {p.cell.id: p.cell for p in planned}
+    return [Entry(cell, *_state(cell, store, device, mode, methods_from)) for cell in cells.values()]
+
+
+def _state(cell: Cell, store: Store, device: str, mode: str, methods_from: tuple[Path, ...]) -> tuple[State, str]:
+    records = [s.record for s in store.of(cell.id) if _fits(s.record, device, mode)]
+    code = code_of(cell, methods_from)
+    if any(record.code.same(code) for record in records):
+        return "done", ""
+    if records:
+        return "stale", "its record is of other code"
+    if missing := [role for role, parent in cell.parents.items() if not store.of(parent)]:
+        return "blocked", f"waits for its parent ({', '.join(missing)})"
+    return "pending", ""
+
+
+def _fits(record: Record, device: str, mode: str) -> bool:
+    return record.how.mode == mode and device in ("auto", record.how.device)
+
+
+def estimate(entries: list[Entry], store: Store, calibrate: bool = True, threads: int | None = None) -> None:
+    """Hours of each cell that is not done: from the newest like record, else from a few timed steps."""
+    known: dict[tuple[object, ...], tuple[float, str]] = {}
+    for stored in store.all():
+        record = stored.record
+        spent = record.cost.train + record.cost.recover + record.cost.evaluate + record.cost.search
+        known[_like(record.cell)] = (spent / record.cell.recipe.epochs, "records")
+    for entry in entries:
+        if entry.state == "done":
+            continue
+        key = _like(entry.cell)
+        if key not in known and calibrate:
+            from benchmark.calibrate import hours_per_epoch
+
+            known[key] = (hours_per_epoch(entry.cell, threads), "a few timed steps")
+        if key in known:
+            per_epoch, entry.basis = known[key]
+            entry.hours = per_epoch * entry.cell.recipe.epochs
+
+
+def _like(cell: Cell) -> tuple[object, ...]:
+    """Cells that cost alike for each epoch."""
+    recipe = cell.recipe
+    return (cell.data, cell.model, recipe.batch, recipe.precision, recipe.size, recipe.epoch_images)

@@ -1,0 +1,220 @@
+"""A table in the paper's shape, as Markdown, LaTeX or CSV. Equal records give equal bytes."""
+
+import csv
+import io
+from dataclasses import dataclass
+from statistics import fmean
+
+from benchmark.errors import UserError
+from benchmark.report.rows import Row, rows_of
+from benchmark.store import Store
+from benchmark.suite import Planned
+from benchmark.suite_file import Suite
+from benchmark.suite_file import Table as TableSpec
+
+Grid = list[list[str]]
+FORMATS = ("md", "tex", "csv")
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class Table:
+    suite: str
+    spec: TableSpec
+    tier: str
+    recipe: str
+    rows: list[Row]
+
+
+def tables_of(suite: Suite, planned: list[Planned], store: Store) -> list[Table]:
+    tables = []
+    for spec in suite.file.table:
+        mine = [p for p in planned if p.table == spec.name]
+        if rows := rows_of(mine, store):
+            recipe = mine[0].cell.recipe
+            text = (
+                f"{recipe.epochs} epochs, batch {recipe.batch}, {recipe.optimizer.kind} {recipe.optimizer.lr:g}, "
+                f"{recipe.lr.shape}, {recipe.precision}, validation {recipe.validation}"
+            )
+            tables.append(Table(suite.name, spec, mine[0].cell.tier, text, rows))
+    return tables
+
+
+def render(tables: list[Table], format: str) -> str:
+    if format not in FORMATS:
+        raise UserError(f"--format {format}: one of {', '.join(FORMATS)}")
+    if format == "csv":
+        return _csv(tables)
+    draw = _md_table if format == "md" else _tex_table
+    return "\n".join(draw(table) for table in tables)
+
+
+# ---- what stands in the cells ----------------------------------------------------------------
+
+
+def _columns(table: Table) -> list[tuple[str, str]]:
+    return list(dict.fromkeys((row.data, row.model) for row in table.rows))
+
+
+def _grid(table: Table, plus_minus: str) -> tuple[list[str], Grid]:
+    """Method × target down, data set and model across: mean ± deviation (n)."""
+    columns = _columns(table)
+    at = {(row.data, row.model, row.label, row.kind, row.target): row for row in table.rows}
+    lines = dict.fromkeys((row.kind, row.target, row.label) for row in table.rows)
+    body: Grid = []
+    for kind, target, label in sorted(lines, key=lambda line: (line[0], line[1], list(lines).index(line))):
+        cells = [_accuracy(at.get((data, model, label, kind, target)), plus_minus) for data, model in columns]
+        body.append([_removed(kind, target), label, *cells])
+    return ["removed", "method", *(f"{model}, {data}" for data, model in columns)], body
+
+
+def _accuracy(row: Row | None, plus_minus: str) -> str:
+    if row is None or not row.n:
+        return NONE
+    spread = f" {plus_minus} {row.std:.2f}" if row.std is not None else ""
+    return f"{row.top1:.2f}{spread} ({row.n})"
+
+
+def _removed(kind: str, target: float) -> str:
+    return f"{100 * target:g} % {kind}" if kind else "nothing"
+
+
+DETAILS = [
+    "removed",
+    "method",
+    "top-1 %",
+    "drop",
+    "MACs left",
+    "nonzero MACs",
+    "nonzero params",
+    "× dense hours",
+    "flags",
+]
+
+
+def _details(rows: list[Row]) -> Grid:
+    body = []
+    for row in sorted(rows, key=lambda r: (r.kind, r.target)):
+        if not row.n:
+            body.append([_removed(row.kind, row.target), row.label, *[NONE] * 6, ", ".join(row.flags)])
+            continue
+        body.append(
+            [
+                _removed(row.kind, row.target),
+                row.label,
+                _accuracy(row, "±"),
+                _number(row.drop, "+.2f") if row.label != "dense" else NONE,
+                f"{100 * row.macs_left:.2f} %",
+                f"{100 * row.macs_nonzero_left:.2f} %",
+                f"{100 * row.params_left:.2f} %",
+                _number(row.times_dense_hours, ".2f"),
+                ", ".join(row.flags),
+            ]
+        )
+    return body
+
+
+def _number(value: float | None, form: str) -> str:
+    return NONE if value is None else f"{value:{form}}"
+
+
+def _about(table: Table, rows: list[Row]) -> str:
+    records = [s.record for row in rows for s in row.records]
+    dense = next((row.dense for row in rows if row.dense), ())
+    devices = ", ".join(sorted({f"{r.how.device_name} ({r.how.device}, {r.how.mode})" for r in records}))
+    macs = f"{records[0].network.macs_dense:,}"
+    hours = fmean([s.record.cost.hours for s in dense]) if dense else None
+    cost = f"; dense training {hours * 60:.1f} min" if hours is not None else ""
+    return f"Dense network {macs} MACs, {records[0].network.params_dense:,} parameters{cost}; on {devices}."
+
+
+# ---- Markdown ----------------------------------------------------------------------------------
+
+
+def _md_table(table: Table) -> str:
+    head, body = _grid(table, "±")
+    lines = [f"## {table.spec.name}: {table.suite}, track {table.spec.track}, tier {table.tier}", ""]
+    if table.spec.about:
+        lines += [table.spec.about, ""]
+    lines += [f"Recipe: {table.recipe}. Top-1 accuracy in % after the last epoch, mean ± sample deviation (seeds)."]
+    if table.tier == "small":
+        lines += ["Tier small is indicative, never a verdict on a paper."]
+    lines += ["", *_md_grid(head, body)]
+    for data, model in _columns(table):
+        rows = [row for row in table.rows if (row.data, row.model) == (data, model)]
+        lines += ["", f"### {model}, {data}", "", _about(table, rows), "", *_md_grid(DETAILS, _details(rows))]
+    note = "Zero weights save no time on dense kernels: `nonzero MACs` counts what is left, not what is saved."
+    if any(row.kind == "weights" for row in table.rows):
+        lines += ["", note]
+    return "\n".join(lines) + "\n"
+
+
+def _md_grid(head: list[str], body: Grid) -> list[str]:
+    widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
+
+    def line(cells: list[str]) -> str:
+        return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"
+
+    return [line(head), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, body)]
+
+
+# ---- LaTeX -------------------------------------------------------------------------------------
+
+TEX = {"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "–": "--", "×": r"$\times$", "±": r"$\pm$"}
+
+
+def _tex(text: str) -> str:
+    return "".join(TEX.get(letter, letter) for letter in text)
+
+
+def _tex_table(table: Table) -> str:
+    head, body = _grid(table, "±")
+    lines = [
+        f"% {table.spec.name}: {table.suite}, track {table.spec.track}, tier {table.tier}; needs booktabs",
+        f"% {table.recipe}",
+        rf"\begin{{tabular}}{{ll{'r' * (len(head) - 2)}}}",
+        r"\toprule",
+        " & ".join(_tex(cell) for cell in head) + r" \\",
+        r"\midrule",
+        *(" & ".join(_tex(cell) for cell in line) + r" \\" for line in body),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+# ---- CSV: one line a row, everything, and the records it comes from ------------------------------
+
+CSV = [
+    "suite", "table", "track", "tier", "data", "model", "method", "kind", "target", "n", "asked",
+    "top1_mean", "top1_std", "best_top1_mean", "mean_class", "dense_mean", "drop",
+    "macs", "macs_left", "macs_nonzero_left", "params_nonzero_left", "hours", "times_dense_hours",
+    "device", "mode", "flags", "records",
+]  # fmt: skip
+
+
+def _csv(tables: list[Table]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(CSV)
+    for table in tables:
+        for row in table.rows:
+            writer.writerow([table.suite, table.spec.name, table.spec.track, table.tier, *_csv_row(row)])
+    return out.getvalue()
+
+
+def _csv_row(row: Row) -> list[str]:
+    base = [row.data, row.model, row.label, row.kind, f"{row.target:g}", str(row.n), str(row.asked)]
+    if not row.n:
+        return [*base, *[""] * 14, "; ".join(row.flags), ""]
+    dense = fmean([s.record.outcome.top1 for s in row.dense]) if row.dense else None
+    numbers: list[float | None] = [
+        row.top1, row.std, fmean(row.values("outcome.best_top1")), fmean(row.values("outcome.mean_class")),
+        dense, row.drop,
+        fmean(row.values("network.macs")), row.macs_left, row.macs_nonzero_left, row.params_left,
+        row.hours, row.times_dense_hours,
+    ]  # fmt: skip
+    how = row.records[0].record.how
+    names = " ".join(s.content for s in row.records)
+    shown = ["" if v is None else f"{v:.6g}" if abs(v) < 1e6 else f"{v:.0f}" for v in numbers]
+    return [*base, *shown, how.device, how.mode, "; ".join(row.flags), names]

@@ -1,0 +1,72 @@
+"""Is a record true? Rebuild the network from record and weights, count again, evaluate again, compare."""
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.engine.batches import Batches
+from benchmark.engine.build import build
+from benchmark.engine.environment import Environment
+from benchmark.engine.evaluate import evaluate
+from benchmark.engine.weights import read_weights, weights_hash
+from benchmark.errors import UserError
+from benchmark.execute import load_images
+from benchmark.network import count
+from benchmark.store import Store, Stored
+
+
+@dataclass(frozen=True)
+class Check:
+    what: str
+    recorded: object
+    found: object
+
+    @property
+    def ok(self) -> bool:
+        return self.recorded == self.found
+
+
+def find_record(store: Store, id: str) -> Stored:
+    """By the beginning of a cell's id (its newest record) or of a record's own name."""
+    found = [s for s in store.all() if s.record.id.startswith(id) or s.content.startswith(id)]
+    if not found:
+        raise UserError(f"no record {id} in {store.root}")
+    cells = {s.record.id for s in found}
+    if len(cells) > 1:
+        raise UserError(f"{id} is the beginning of {len(cells)} ids; give more of it")
+    return found[-1]
+
+
+def verify(stored: Stored, store: Store, environment: Environment, data_root: Path) -> list[Check]:
+    record, cell = stored.record, stored.record.cell
+    path = store.weights(record.network.weights_hash)
+    if not path.is_file():
+        raise UserError(f"{path}: the weights of {record.id} were not kept; only a rerun can verify it")
+    images = load_images(cell, data_root)
+    batches = Batches(images, cell.recipe, cell.seed, environment.device)
+    network = build(cell, batches.classes)
+    network.load_state_dict(read_weights(path))
+    shape = (batches.channels, batches.size, batches.size)
+    checks = [
+        Check("cell id", record.id, cell.id),
+        Check("weights", record.network.weights_hash, weights_hash(network)),
+        Check("MACs", record.network.macs, count.macs(network, shape)),
+        Check("MACs, closed form", record.network.macs, count.macs_closed_form(network, shape)),
+        Check("MACs of nonzeros", record.network.macs_nonzero, count.macs_nonzero(network, shape)),
+        Check("parameters", record.network.params, count.parameters(network)),
+        Check("nonzero parameters", record.network.nonzero, count.nonzero_parameters(network)),
+        Check("decoded data", record.how.data_hash, batches.data_hash),
+    ]
+    if cell.recipe.channels_last:
+        import torch
+
+        network = network.to(environment.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    test = evaluate(network, batches, batches.test)
+    packed = np.frombuffer(base64.b64decode(store.side(stored)["bits"]), dtype=np.uint8)
+    bits = np.unpackbits(packed)[: record.outcome.n].astype(bool)
+    flipped = int((bits != test.bits.numpy()).sum())
+    checks.append(Check("accuracy on test", round(record.outcome.top1, 4), round(test.top1, 4)))
+    checks.append(Check("images judged otherwise", 0, flipped))
+    return checks
