@@ -58,6 +58,7 @@ def execute(cell: Cell, desk: Desk, *, force: bool = False) -> Stored:
         saved = None
     progress = Progress(**json.loads(saved["progress"])) if saved else Progress()
     number = attempts.begin(progress.saved_at)
+    desk.environment.forget_peak_memory()
     try:
         run = _prepare(cell, desk, attempts, code_hash)
         if desk.environment.fingerprint not in progress.fingerprints:

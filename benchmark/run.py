@@ -99,12 +99,12 @@ class Run:
         if not 0 <= count <= self.epochs - start:
             raise UserError(f"train({count}): {self.epochs - start} epochs of the schedule are left")
 
-        def along(i: int) -> int:
-            self.epoch = start + i + 1
-            return start + i
+        def work() -> int:
+            self._train("train", count, lambda i: start + i, grads, weights)
+            self.epoch = start + count
+            return count
 
-        self._call("train", [count], lambda: self._train("train", count, along, grads, weights))
-        self.epoch = start + count
+        self._call("train", [count], work)
 
     def recover(self, epochs: int, *, at: int) -> None:
         """Train outside the schedule, at the learning rate of epoch `at`. It counts as cost."""
@@ -140,7 +140,7 @@ class Run:
             if self._check_in(self):
                 self.save()
         self._calls += 1
-        self.removed = entry["removed"]
+        self.epoch, self.removed = entry["epoch"], entry["removed"]
         return entry["result"]
 
     def save(self) -> None:
@@ -157,7 +157,7 @@ class Run:
 
     def _train(
         self, kind: str, count: int, place: Callable[[int], int], grads: Callback | None, weights: Callback | None
-    ) -> int:
+    ) -> None:
         batches = self.trainer.batches
         while self.progress.epochs_into_call < count:
             at = place(self.progress.epochs_into_call)
@@ -169,7 +169,6 @@ class Run:
             self.progress.epochs_into_call += 1
             if self._check_in(self):
                 self.save()
-        return count
 
     def _after_step(self) -> None:
         if self._check_in(self):

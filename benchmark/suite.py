@@ -14,6 +14,8 @@ from benchmark.cell import Cell, Method, Remove
 from benchmark.errors import UnknownName, UserError
 from benchmark.suite_file import Seeds, Suite, Table, Where
 
+Entry = tuple[Method, str, list[Remove | None]]  # a method, its label, what it removes
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -67,12 +69,13 @@ def _plan_table(suite: Suite, index: int, table: Table, tier: str) -> Iterator[P
         recipe = recipe.model_copy(update={"epoch_images": small.epoch_images})
     if recipe.epoch_images and recipe.batch > recipe.epoch_images:
         raise UserError(f"{where / 'recipe'}batch {recipe.batch} is larger than an epoch of {recipe.epoch_images}")
-    methods = [(Method(name="dense", config={}), "dense", [None])] + [
-        m for i, entry in enumerate(table.methods) if (m := _method(suite, entry, table, where / "methods" / i))
-    ]
+    methods: list[Entry] = [(Method(name="dense"), "dense", [None])]  # the reference of every table
+    methods += [_method(suite, entry, table, where / "methods") for entry in table.methods if entry != "dense"]
+    methods += [_method(suite, name, table, where) for name in _guests(suite, table)]
     for model, floor in table.models.items():
         if small:
-            model, floor = small.models.get(model, model), small.floors.get(model, floor)
+            model = small.models.get(model, model)
+            floor = small.floors.get(model, floor)
         find.pick("model", model, find.models(), str(where / "models" / model))
         for method, label, removes in methods:
             for remove in removes:
@@ -81,17 +84,25 @@ def _plan_table(suite: Suite, index: int, table: Table, tier: str) -> Iterator[P
                     yield Planned(cell, table.name, label, floor, table.track)
 
 
-def _method(
-    suite: Suite, entry: str | dict[str, JsonValue], table: Table, where: Where
-) -> tuple[Method, str, list[Remove | None]] | None:
-    """One entry of `methods`; dense stands in every table anyway."""
+def _guests(suite: Suite, table: Table) -> list[str]:
+    """A researcher's own methods join every matched table whose targets they can meet."""
+    if table.track != "matched":
+        return []
+    own, named = find.methods(), {m if isinstance(m, str) else m.get("name") for m in table.methods}
+    return [
+        name
+        for name, found in find.methods(suite.methods_from).items()
+        if name not in own and name not in named and set(table.remove) <= set(found.facts.get("removes", ()))
+    ]
+
+
+def _method(suite: Suite, entry: str | dict[str, JsonValue], table: Table, where: Where) -> Entry:
+    """One entry of `methods`: a name, or a name with options."""
     given = {"name": entry} if isinstance(entry, str) else dict(entry)
     name = given.pop("name", None)
     if not isinstance(name, str):
         raise UserError(f"{where}a method is a name or {{ name = … }}")
     found = find.pick("method", name, find.methods(suite.methods_from), str(where))
-    if name == "dense":
-        return None
     for key, value in given.items():
         if key not in found.defaults:
             raise UnknownName(f"option of {name}", key, found.defaults, str(where))

@@ -132,7 +132,7 @@ def _validate(shape: type[M], raw: dict[str, Any], where: Where) -> M:
     try:
         return shape.model_validate_json(canonical(raw))
     except ValidationError as error:
-        first = error.errors()[0]
+        first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")  # a typo explains what is missing
         at = where
         for key in first["loc"]:
             at = at / key

@@ -41,8 +41,7 @@ def listing(folder: Path, classes: tuple[str, ...]) -> Listed:
 
 def decode(files: Listed, size: int | None) -> tuple[Bytes, Labels]:
     """All of it in memory: short side to `size`, then the centre square; without `size`, as they are."""
-    with Image.open(files[0][0]) as first:
-        width, height = (size, size) if size else first.size
+    width, height = (size, size) if size else _open(files[0][0]).size
     need = len(files) * 3 * width * height
     if need > psutil.virtual_memory().available * 0.6:
         raise UserError(
@@ -55,16 +54,20 @@ def decode(files: Listed, size: int | None) -> tuple[Bytes, Labels]:
 
 
 def _one(path: Path, size: int | None, expected: tuple[int, int]) -> Bytes:
-    try:
-        with Image.open(path) as file:
-            image = file.convert("RGB")
-    except (UnidentifiedImageError, OSError) as error:
-        raise Damaged(f"{path}: cannot be decoded ({error})") from error
+    image = _open(path)
     if size:
         image = square(image, size)
     elif image.size != expected:
         raise UserError(f"{path}: {image.size} where the first image is {expected}; give the recipe a size")
     return np.asarray(image).transpose(2, 0, 1)
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as file:
+            return file.convert("RGB")
+    except (UnidentifiedImageError, OSError) as error:
+        raise Damaged(f"{path}: cannot be decoded ({error})") from error
 
 
 def square(image: Image.Image, size: int) -> Image.Image:

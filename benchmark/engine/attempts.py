@@ -30,8 +30,8 @@ class Attempts:
         self._append({"event": "end", "ending": ending, "why": why})
 
     def beat(self) -> None:
-        """A sign of life, at most one a second: the file's time is what counts."""
-        if (now := time.time()) - self._last_beat >= 1:
+        """A sign of life, at most ten a second: the file's time is what counts."""
+        if (now := time.time()) - self._last_beat >= 0.1:
             self.alive.touch()
             self._last_beat = now
 

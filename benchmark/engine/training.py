@@ -12,6 +12,7 @@ from benchmark.cell import Recipe
 from benchmark.engine.batches import Batches
 from benchmark.engine.optimizers import optimizer_for, set_rates
 from benchmark.engine.precision import autocast
+from benchmark.engine.rates import rate
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Diverged(Exception):
 class Epoch:
     loss: float
     top1: float
-    lr: float
+    lr: float  # of its last step
 
 
 class Trainer:
@@ -67,7 +68,6 @@ class Trainer:
         network, optimizer, recipe, steps = self.network, self.optimizer, self.recipe, self.batches.steps
         order = self.batches.order(self.trained)
         network.train()
-        lr = set_rates(optimizer, recipe, at + self.step / steps)
         while self.step < steps:
             lr = set_rates(optimizer, recipe, at + self.step / steps)
             now = Now(progress=(at * steps + self.step + 1) / (recipe.epochs * steps), lr=lr)
@@ -92,7 +92,7 @@ class Trainer:
         self._reset_sums()
         if not torch.isfinite(torch.tensor(loss_mean)):
             raise Diverged(at)
-        return Epoch(loss_mean, top1, lr)
+        return Epoch(loss_mean, top1, rate(recipe, at + (steps - 1) / steps))
 
     def state(self) -> dict[str, Any]:
         return {

@@ -35,7 +35,7 @@ def vgg16_bn(classes: int) -> nn.Module:
     GPU the pool has no deterministic gradient, so it is written as what it is."""
     from torchvision.models import vgg16_bn
 
-    network = vgg16_bn(num_classes=classes)
+    network: nn.Module = vgg16_bn(num_classes=classes)
     network.avgpool = nn.Identity()
     return network
 

@@ -1,0 +1,162 @@
+"""The engine's parts: rates, batches, augmentation, evaluation, counters of chance."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from benchmark.cell import Cosine, Steps, WarmCosine
+from benchmark.data.images import Images
+from benchmark.engine.augment import augments, crop4, fastai, flip
+from benchmark.engine.batches import Batches, generator
+from benchmark.engine.evaluate import evaluate
+from benchmark.engine.meter import Meter
+from benchmark.engine.optimizers import optimizer_for, set_rates
+from benchmark.engine.rates import momentum, rate
+from benchmark.errors import UserError
+from tests.conftest import recipe
+
+CPU = torch.device("cpu")
+
+
+def images(train: int = 60, test: int = 20, side: int = 8) -> Images:
+    draw = np.random.default_rng(0)
+    return Images(
+        train=draw.integers(0, 256, (train, 3, side, side), dtype=np.uint8),
+        train_labels=np.arange(train, dtype=np.int64) % 10,
+        test=draw.integers(0, 256, (test, 3, side, side), dtype=np.uint8),
+        test_labels=np.arange(test, dtype=np.int64) % 10,
+        classes=tuple("0123456789"),
+        normalise=((0.0,) * 3, (1.0,) * 3),
+        decoder="none",
+    )
+
+
+def test_steps_multiply_at_their_epochs() -> None:
+    r = recipe(epochs=10, lr=Steps(times=0.2, at=(3, 6)))
+    assert [rate(r, e) for e in (0, 2.99, 3, 6, 9)] == pytest.approx([0.1, 0.1, 0.02, 0.004, 0.004])
+
+
+def test_cosine_ends_at_zero_after_its_warm_up() -> None:
+    r = recipe(epochs=10, lr=Cosine(shape="cosine", warm=2.0))
+    assert rate(r, 1) == pytest.approx(0.05)
+    assert rate(r, 2) == pytest.approx(0.1)
+    assert rate(r, 6) == pytest.approx(0.05)
+    assert rate(r, 10) == pytest.approx(0)
+
+
+def test_warm_cosine_peaks_and_moves_momentum_against_itself() -> None:
+    r = recipe(epochs=8, lr=WarmCosine(shape="warm_cosine", warm=0.25, start=0.04, end=0.0, momentum=(0.95, 0.85)))
+    assert [rate(r, e) for e in (0, 2, 8)] == pytest.approx([0.004, 0.1, 0])
+    assert [momentum(r, e) for e in (0, 2, 8)] == pytest.approx([0.95, 0.85, 0.95])
+    optimizer = optimizer_for(nn.Linear(2, 2), r)
+    assert set_rates(optimizer, r, 2) == pytest.approx(0.1)
+    assert optimizer.param_groups[0]["momentum"] == pytest.approx(0.85)
+
+
+def test_an_epoch_is_every_image_once_and_the_next_is_another_order() -> None:
+    batches = Batches(images(), recipe(batch=10, validation=10, epoch_images=None, augment=()), 0, CPU)
+    first, again, second = batches.order(0), batches.order(0), batches.order(1)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, second)
+    assert sorted(first.tolist()) == list(range(50))
+    assert batches.steps == 5
+
+
+def test_validation_images_are_the_same_for_every_seed_and_never_trained_on() -> None:
+    whole = images()
+    parts = [Batches(whole, recipe(batch=10, validation=10, augment=()), seed, CPU) for seed in (0, 1)]
+    held = [p.validation[0].numpy() for p in parts]
+    assert np.array_equal(*held)
+    trained = {x.tobytes() for x in parts[0].train.numpy()}
+    assert len(trained | {x.tobytes() for x in held[0]}) == 60
+    assert not trained & {x.tobytes() for x in held[0]}
+
+
+def test_a_small_epoch_draws_anew() -> None:
+    batches = Batches(images(), recipe(batch=10, validation=0, epoch_images=20, augment=()), 0, CPU)
+    assert batches.steps == 2
+    assert len({tuple(batches.order(e).tolist()) for e in range(5)}) == 5
+
+
+def test_a_batch_depends_on_its_counters_alone() -> None:
+    one, two = (Batches(images(), recipe(batch=10, validation=0, epoch_images=None), 3, CPU) for _ in range(2))
+    one.batch(one.order(0), 0, 0)  # an earlier draw leaves no trace
+    a, b = one.batch(one.order(2), 2, 1), two.batch(two.order(2), 2, 1)
+    assert torch.equal(a[0], b[0])
+    assert torch.equal(a[1], b[1])
+    other = two.batch(two.order(2), 2, 2)
+    assert not torch.equal(a[0], other[0])
+
+
+def test_too_small_a_set_is_refused() -> None:
+    with pytest.raises(UserError, match="batch of 128 is larger than the 60"):
+        Batches(images(), recipe(validation=0), 0, CPU)
+
+
+def test_a_subset_larger_than_the_set_is_refused() -> None:
+    batches = Batches(images(), recipe(batch=10, validation=0), 0, CPU)
+    with pytest.raises(UserError, match="61 images was asked for"):
+        batches.look(61, "x")
+
+
+def test_crop_moves_by_at_most_four_and_pads_with_black() -> None:
+    picture = torch.arange(64, dtype=torch.uint8).view(1, 1, 8, 8) + 1
+    padded = torch.zeros(16, 16, dtype=torch.uint8)
+    padded[4:12, 4:12] = picture[0, 0]
+    windows = {padded[t : t + 8, left : left + 8].numpy().tobytes() for t in range(9) for left in range(9)}
+    got = crop4(picture.expand(500, 1, 8, 8), generator("crop"))
+    found = {x[0].numpy().tobytes() for x in got}
+    assert found <= windows
+    assert len(found) > 70, "nearly all of the 81 windows come up"
+
+
+def test_flip_turns_about_half() -> None:
+    picture = torch.arange(4.0).view(1, 1, 1, 4).expand(400, 1, 1, 4)
+    turned = (flip(picture, generator("flip"))[:, 0, 0, 0] == 3).float().mean().item()
+    assert 0.4 < turned < 0.6
+
+
+def test_fastai_keeps_shape_and_range() -> None:
+    out = fastai(torch.randint(0, 256, (8, 3, 16, 16), dtype=torch.uint8), generator("fastai"))
+    assert out.shape == (8, 3, 16, 16)
+    assert out.min() >= 0
+    assert out.max() <= 255
+    assert out.std() > 10
+
+
+def test_an_unknown_augmentation_is_named() -> None:
+    with pytest.raises(UserError, match="did you mean crop4"):
+        augments(("crop",))
+
+
+def test_a_network_of_nan_is_not_right() -> None:
+    class Nan(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.full((len(x), 10), float("nan"))
+
+    batches = Batches(images(), recipe(batch=10, validation=0), 0, CPU)
+    assert evaluate(Nan(), batches, batches.test).top1 <= 10
+
+
+def test_evaluation_counts_by_hand() -> None:
+    class Constant(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.eye(10)[3].expand(len(x), 10)
+
+    batches = Batches(images(test=15), recipe(batch=10, validation=0), 0, CPU)  # classes 0-4 twice
+    found = evaluate(Constant(), batches, batches.test)
+    assert found.top1 == pytest.approx(100 * 2 / 15)
+    assert found.mean_class == pytest.approx(10)
+    assert found.bits.nonzero().view(-1).tolist() == [3, 13]
+
+
+def test_a_meter_pauses_the_outer_role() -> None:
+    meter = Meter()
+    with meter.on("train"):
+        with meter.on("evaluate"):
+            sum(range(300_000))
+        inner = meter.readings()["evaluate"]
+    assert inner > 0
+    assert meter.readings()["train"] < inner
+    assert meter.readings()["evaluate"] == inner

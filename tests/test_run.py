@@ -1,0 +1,215 @@
+"""What a method can do, and what the journal makes of it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmark import find
+from benchmark.engine import checkpoint
+from benchmark.errors import UserError
+from benchmark.execute import Desk, Stopped, execute
+from benchmark.run import Run
+from tests.conftest import make_desk, recipe, tiny
+
+LAB = (Path(__file__).parent / "lab",)
+
+
+def with_method(monkeypatch: pytest.MonkeyPatch, body: Any) -> None:
+    """Let `dense` be another function."""
+    monkeypatch.setattr(find, "load", lambda found, load=find.load: body if found.name == "dense" else load(found))
+
+
+def test_a_run_leaves_a_record_that_answers(desk: Desk) -> None:
+    stored = execute(tiny("one_cycle"), desk)
+    record = stored.record
+    assert record.ending == "done"
+    assert record.network.removed == pytest.approx(0.9, abs=1e-3)
+    assert record.network.macs_nonzero < 0.2 * record.network.macs
+    assert record.outcome.n == 360
+    assert record.outcome.epochs_trained == 2
+    assert record.cost.training_macs == 3 * record.network.macs * 2 * 512
+    assert record.cost.train > 0
+    assert stored.path.stat().st_size < 4096
+    side = desk.store.side(stored)
+    assert [point["at"] for point in side["curves"]] == [0, 1]
+    assert len(side["curves"][-1]["nonzeros"]) == 9
+    assert not list(desk.store.run_folder(record.id).glob("checkpoint-*")), "a finished run keeps no checkpoint"
+    assert desk.store.weights(record.network.weights_hash).is_file()
+
+
+def test_two_stores_one_hash(tmp_path: Path, environment: Any) -> None:
+    hashes = {
+        execute(tiny("agp"), make_desk(tmp_path / name, environment)).record.network.weights_hash for name in "ab"
+    }
+    assert len(hashes) == 1
+
+
+def test_another_seed_is_another_network(desk: Desk) -> None:
+    a, b = execute(tiny(), desk).record, execute(tiny(seed=1), desk).record
+    assert a.network.weights_hash != b.network.weights_hash
+
+
+def test_every_call_is_journalled(desk: Desk) -> None:
+    desk = replace(desk, methods_from=LAB)
+    stored = execute(tiny("lab:winding", extra=LAB, recipe=recipe(epochs=4)), desk)
+    calls = [entry["call"] for entry in desk.store.side(stored)["journal"]]
+    middle = ["ask first_convolution", "note", "recover"] * 2
+    assert calls == ["train", *middle, "train", "train"]
+    record = stored.record
+    assert record.outcome.epochs_trained == 6
+    assert record.cost.search_macs == 2 * 64 * record.network.macs
+    assert record.cost.recover > 0
+    assert record.cost.training_macs == 6 * 4 * 128 * 3 * record.network.macs
+
+
+def test_asked_again_the_same_answer_from_the_seed(tmp_path: Path, environment: Any) -> None:
+    cell = tiny("lab:winding", extra=LAB, recipe=recipe(epochs=4))
+    answers = []
+    for name in "ab":
+        desk = make_desk(tmp_path / name, environment, methods_from=LAB)
+        journal = desk.store.side(execute(cell, desk))["journal"]
+        answers.append([entry["result"] for entry in journal if entry["call"].startswith("ask")])
+    assert answers[0] == answers[1]
+    assert answers[0][0]["drawn"] != answers[0][1]["drawn"], "each ask has chance of its own"
+
+
+def test_stopped_and_resumed_at_every_step_gives_equal_weights(tmp_path: Path, environment: Any) -> None:
+    """Stop after each single step, in the middle of epochs, calls and recoveries."""
+    cell = tiny("lab:winding", extra=LAB, recipe=recipe(epochs=4))
+    whole = execute(cell, make_desk(tmp_path / "whole", environment, methods_from=LAB)).record
+    counted = 0
+
+    def every_third() -> bool:
+        nonlocal counted
+        counted += 1
+        return counted % 3 == 0
+
+    desk = make_desk(tmp_path / "pieces", environment, methods_from=LAB, stop=every_third)
+    for _ in range(100):
+        try:
+            pieces = execute(cell, desk).record
+            break
+        except Stopped:
+            continue
+    assert pieces.how.attempts > 8
+    assert pieces.network.weights_hash == whole.network.weights_hash
+    assert pieces.outcome == whole.outcome
+    assert pieces.cost.training_macs == whole.cost.training_macs
+    assert pieces.side == whole.side
+    assert pieces.cost.lost == 0, "a clean stop loses nothing"
+
+
+def test_a_method_that_changed_is_stopped(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def before(run: Run) -> None:
+        run.train(1)
+        run.train()
+
+    def after(run: Run) -> None:
+        run.note(x=1)
+        run.train()
+
+    steps = iter([False] * 6 + [True])
+    with_method(monkeypatch, before)
+    with pytest.raises(Stopped):
+        execute(tiny(), replace(desk, stop=lambda: next(steps)))
+    with_method(monkeypatch, after)
+    with pytest.raises(UserError, match="was 'train' and is 'note': the method changed"):
+        execute(tiny(), desk)
+    assert execute(tiny(), desk, force=True).record.ending == "done"
+
+
+def test_a_checkpoint_of_other_code_is_not_gone_on_with(desk: Desk) -> None:
+    steps = iter([False] * 5 + [True])
+    said: list[str] = []
+    with pytest.raises(Stopped):
+        execute(tiny(), replace(desk, stop=lambda: next(steps)))
+    folder = desk.store.run_folder(tiny().id)
+    state = checkpoint.load(folder, said.append)
+    assert state
+    checkpoint.save(folder, state | {"code": "other"})
+    record = execute(tiny(), replace(desk, say=said.append)).record
+    assert "of other code; starting afresh" in said[0]
+    assert record.outcome.epochs_trained == 2
+
+
+def test_a_search_that_changes_the_network_is_caught(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def meddle(view: Any) -> int:
+        with torch.no_grad():
+            next(view.network.parameters()).mul_(0.5)
+        return 1
+
+    with_method(monkeypatch, lambda run: run.ask(meddle))
+    with pytest.raises(UserError, match="meddle changed the network"):
+        execute(tiny(), desk)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (lambda run: run.train(1), "trained 1 of 2 epochs"),
+        (lambda run: run.train(3), "2 epochs of the schedule are left"),
+    ],
+)
+def test_a_method_must_keep_to_the_schedule(desk: Desk, monkeypatch: pytest.MonkeyPatch, body: Any, says: str) -> None:
+    with_method(monkeypatch, body)
+    with pytest.raises(UserError, match=says):
+        execute(tiny(), desk)
+
+
+def test_a_loss_that_is_no_number_ends_as_diverged(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def poison(run: Run) -> None:
+        run.train(1)
+        run.train(weights=lambda network, now: next(network.parameters()).data.fill_(float("nan")))
+
+    with_method(monkeypatch, poison)
+    record = execute(tiny(), desk).record
+    assert (record.ending, record.outcome.diverged_at) == ("diverged", 1)
+
+
+def test_the_test_images_decide_nothing(tmp_path: Path, environment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With other test images the weights are the same, bit for bit, for every method."""
+    import benchmark.execute as module
+
+    load = module.load_images
+    for name in find.methods():
+        cell = tiny(name, recipe=recipe(epochs=3, epoch_images=None))
+        before = execute(cell, make_desk(tmp_path / "a", environment)).record
+        monkeypatch.setattr(module, "load_images", lambda *a: replace(i := load(*a), test=255 - i.test[::-1]))
+        after = execute(cell, make_desk(tmp_path / "b", environment)).record
+        monkeypatch.setattr(module, "load_images", load)
+        assert before.how.data_hash != after.how.data_hash
+        assert before.network.weights_hash == after.network.weights_hash
+
+
+def test_a_truncated_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> None:
+    said: list[str] = []
+    for number in range(3):
+        checkpoint.save(tmp_path, {"n": number})
+    files = sorted(tmp_path.glob("checkpoint-*"))
+    assert len(files) == 2, "two are kept"
+    files[-1].write_bytes(files[-1].read_bytes()[:-20])
+    assert checkpoint.load(tmp_path, said.append) == {"n": 1}
+    assert "damaged or truncated" in said[0]
+
+
+def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path: Path) -> None:
+    """weights_only: a pickle that would call something is refused."""
+    import hashlib
+    import io
+    import pickle
+
+    class Evil:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (tmp_path / "touched",))
+
+    buffer = io.BytesIO()
+    torch.save({"x": Evil()}, buffer)
+    payload = buffer.getvalue()
+    head = checkpoint.MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n"
+    (tmp_path / "checkpoint-000001").write_bytes(head + payload)
+    with pytest.raises(pickle.UnpicklingError):
+        checkpoint.load(tmp_path, print)
+    assert not (tmp_path / "touched").exists()

@@ -1,0 +1,147 @@
+"""A suite file becomes cells; whatever is wrong with it is answered with its line."""
+
+import contextlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmark.errors import UserError
+from benchmark.suite import plan, seeds_of
+from benchmark.suite_file import known, read
+from tests.conftest import SUITE
+
+
+def cells(path: Path, **options: str) -> list[str]:
+    return [p.cell.name for p in plan(read(str(path)), **options)]
+
+
+def wrong(tmp_path: Path, old: str, new: str) -> str:
+    assert old in SUITE
+    path = tmp_path / "mine.toml"
+    path.write_text(SUITE.replace(old, new))
+    with pytest.raises(UserError) as error:
+        plan(read(str(path)))
+    return str(error.value)
+
+
+def test_a_table_is_dense_and_every_method_for_every_seed(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(SUITE)
+    assert cells(path) == [
+        "dense resnet_tiny digits seed 0",
+        "dense resnet_tiny digits seed 1",
+        "one_cycle weights -90% resnet_tiny digits seed 0",
+        "one_cycle weights -90% resnet_tiny digits seed 1",
+        "one_shot weights -90% resnet_tiny digits seed 0",
+        "one_shot weights -90% resnet_tiny digits seed 1",
+    ]
+
+
+@pytest.mark.parametrize("name", known())
+def test_every_suite_of_the_repository_plans(name: str) -> None:
+    suite = read(name)
+    assert plan(suite)
+    assert suite.text.startswith("#"), "a suite's head says what to expect, the cost and the device"
+    if suite.file.small:
+        assert all(p.cell.tier == "small" for p in plan(suite, "small"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("epochs = 2", "epoch = 2", "mine.toml:6: unknown key 'epoch'; did you mean epochs"),
+        ("batch = 128", 'batch = "128"', "mine.toml:7: batch"),
+        ("batch = 128", "batch = 0", "mine.toml:7: batch"),
+        ("momentum = 0.9", "momentun = 0.9", "unknown key 'momentun'; did you mean momentum"),
+        ('recipe = "matched"', 'recipe = "matchd"', "mine.toml:14: unknown recipe 'matchd'; did you mean matched"),
+        ('"one_shot"]', '"one_shut"]', "mine.toml:16: unknown method 'one_shut'; did you mean one_shot"),
+        ("resnet_tiny =", "resnet_tinny =", "mine.toml:15: unknown model 'resnet_tinny'; did you mean resnet_tiny"),
+        ('data = "digits"', 'data = "digit"', "unknown data set 'digit'; did you mean digits"),
+        ('"one_shot"]', '{ name = "one_shot", begin = 0.3 }]', "unknown option of one_shot 'begin'"),
+        ('"one_shot"]', '{ name = "one_shot", start = "soon" }]', "one_shot.start = 'soon': expected a value like"),
+        ("weights = [0.9]", "macs = [0.9]", "one_cycle cannot remove macs; it removes weights"),
+        ("weights = [0.9]", "weights = [1.9]", "mine.toml:17: table.0.remove.weights"),
+        ("validation = 100", "validation = 0", "mine.toml:14: a matched table needs a recipe with a validation split"),
+        ('lr = { shape = "warm_cosine" }', "lr = { times = 0.2, at = [5] }", "a step lies at or beyond the last"),
+        ('seeds = "0-1"', 'seeds = "a few"', 'write "0-4"'),
+        ('about = "a test"', "about = ", "mine.toml: not TOML"),
+        ("sgd = {", "like = 'matched'\nsgd = {", "in a circle"),
+    ],
+)
+def test_a_mistake_is_answered_with_its_place(tmp_path: Path, old: str, new: str, says: str) -> None:
+    assert says in wrong(tmp_path, old, new)
+
+
+def test_set_changes_the_cells_and_their_ids(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(SUITE)
+    before, after = plan(read(str(path))), plan(read(str(path), ("recipe.matched.epochs=3",)))
+    assert {p.cell.recipe.epochs for p in after} == {3}
+    assert not {p.cell.id for p in before} & {p.cell.id for p in after}
+    with pytest.raises(UserError, match="did you mean epochs"):
+        read(str(path), ("recipe.matched.epoch=3",))
+
+
+def test_only_picks_and_says_when_nothing_fits(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(SUITE)
+    assert cells(path, only="method=dense+one_shot,seed=1") == [
+        "dense resnet_tiny digits seed 1",
+        "one_shot weights -90% resnet_tiny digits seed 1",
+    ]
+    with pytest.raises(UserError, match="none of its 6 cells"):
+        cells(path, only="seed=7")
+    with pytest.raises(UserError, match="did you mean seed"):
+        cells(path, only="seeds=0")
+
+
+def test_a_number_written_two_ways_is_one_cell(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(SUITE.replace('"one_cycle"', '{ name = "one_cycle", alpha = 14 }'))
+    ids = {p.cell.id for p in plan(read(str(path)))}
+    path.write_text(SUITE)
+    assert ids == {p.cell.id for p in plan(read(str(path)))}
+
+
+def test_small_swaps_models_and_floors(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(SUITE.replace("resnet_tiny =", "vgg16 =") + SMALL)
+    planned = plan(read(str(path)), "small")
+    assert {(p.cell.model, p.floor, p.cell.recipe.epoch_images) for p in planned} == {("vgg_tiny", 5.0, 256)}
+
+
+SMALL = '\n[small]\nepoch_images = 256\nmodels = { vgg16 = "vgg_tiny" }\nfloors = { vgg_tiny = 5.0 }\n'
+
+
+def test_a_researchers_methods_join_the_matched_tables(tmp_path: Path) -> None:
+    path, folder = tmp_path / "mine.toml", tmp_path / "lab"
+    path.write_text(SUITE)
+    folder.mkdir()
+    (folder / "slow.py").write_text(
+        '"""Slow."""\nfrom benchmark import Run, method, prune_along\n\n\n'
+        '@method(removes={"weights"})\ndef slow(run: Run, *, k: int = 2) -> None:\n    prune_along(run, lambda t: t**k)\n'
+    )
+    labels = {p.label for p in plan(read(str(path), (), (folder,)))}
+    assert labels == {"dense", "one_cycle", "one_shot", "lab:slow"}
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=6, unique=True))
+def test_seeds_are_read_back(seeds: list[int]) -> None:
+    assert seeds_of(",".join(map(str, seeds))) == seeds == seeds_of(seeds)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(SUITE.splitlines()),
+    st.text(st.characters(codec="ascii"), max_size=30),
+)
+def test_whatever_stands_in_a_suite_it_is_read_or_refused(line: str, junk: str) -> None:
+    """No traceback, whatever one line of the file becomes."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "mine.toml"
+        path.write_text(SUITE.replace(line, junk, 1))
+        with contextlib.suppress(UserError):
+            plan(read(str(path)))
