@@ -95,13 +95,15 @@ def table(
     format: Annotated[str, typer.Option("--format", help="md, tex or csv; nothing: all three into OUT/tables.")] = "",
     tier: Tier = "full",
     set: Sets = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where OUT/tables differs.")] = False,
     out: Out = RESULTS,
     methods: Methods = None,
 ) -> None:
     """Build the tables of a suite from its records."""
-    from benchmark.verbs import make_table
+    from benchmark.verbs import check_table, make_table
 
-    typer.echo(make_table(suite, format, tier, tuple(set or ()), out, tuple(methods or ())), nl=False)
+    make = check_table if check else make_table
+    typer.echo(make(suite, format, tier, tuple(set or ()), out, tuple(methods or ())), nl=False)
 
 
 @app.command()

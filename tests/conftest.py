@@ -50,7 +50,8 @@ def recipe(**changes: Any) -> Recipe:
 def tiny(method: str = "dense", *, extra: tuple[Path, ...] = (), **changes: Any) -> Cell:
     """A cell of a second or so. `config` and `recipe` may be given; the rest are cell fields."""
     found = find.methods(extra)[method]
-    remove = None if method == "dense" else Remove(kind="weights", amount=changes.pop("amount", 0.9))
+    amount = changes.pop("amount", 0.9)
+    remove = None if method == "dense" else Remove(kind="weights", amount=amount)
     config = {**found.defaults, **changes.pop("config", {})}
     version = found.facts.get("version", 1)
     fields: dict[str, Any] = {"data": "digits", "model": "resnet_tiny", "seed": 0, "recipe": recipe()} | changes

@@ -74,7 +74,7 @@ def test_a_damaged_cache_is_named(ten: Path) -> None:
     cifar.cifar10(Place(ten.parent))
     (file,) = (ten.parent / "decoded").rglob("train.npy")
     file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(Damaged, match="train.npy"):
+    with pytest.raises(Damaged, match=r"train\.npy"):
         cifar.cifar10(Place(ten.parent))
 
 
@@ -220,7 +220,7 @@ def test_a_missing_folder_says_where_it_was_looked_for(tmp_path: Path) -> None:
 
 def test_a_tree_that_is_not_cifar10_jpeg_is_refused(tmp_path: Path) -> None:
     picture(tmp_path / "cifar10-jpeg" / "train" / "cat" / "0000.jpg")
-    with pytest.raises(Damaged, match="manifest .* not used, not deleted"):
+    with pytest.raises(Damaged, match=r"manifest .* not used, not deleted"):
         cifar10_jpeg.cifar10_jpeg(Place(tmp_path))
 
 

@@ -122,7 +122,8 @@ def test_a_researchers_methods_join_the_matched_tables(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "slow.py").write_text(
         '"""Slow."""\nfrom benchmark import Run, method, prune_along\n\n\n'
-        '@method(removes={"weights"})\ndef slow(run: Run, *, k: int = 2) -> None:\n    prune_along(run, lambda t: t**k)\n'
+        '@method(removes={"weights"})\ndef slow(run: Run, *, k: int = 2) -> None:\n'
+        "    prune_along(run, lambda t: t**k)\n"
     )
     labels = {p.label for p in plan(read(str(path), (), (folder,)))}
     assert labels == {"dense", "one_cycle", "one_shot", "lab:slow"}

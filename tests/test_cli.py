@@ -1,0 +1,170 @@
+"""The command line as people and machines use it: exit codes, one-line errors, JSON."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark.find import ROOT
+from tests.conftest import SUITE
+
+
+def prunebench(
+    *arguments: str, cwd: Path = ROOT, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+
+    command = [sys.executable, "-m", "benchmark", *arguments]
+    whole = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | (env or {})
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=whole, check=False)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small suite, run once with a method that a template made, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("work")
+    (folder / "mine.toml").write_text(SUITE)
+    lab = folder / "lab"
+    lab.mkdir()
+    (lab / "my_method.py").write_text(prunebench("show", "method-template").stdout)
+    done = prunebench("run", "mine.toml", "--methods", "lab", "--only", "seed=0", cwd=folder)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert done.stdout.count("done ") == 4
+    return folder
+
+
+def test_a_method_from_the_template_stands_in_the_table(ran: Path) -> None:
+    table = prunebench("table", "mine.toml", "--methods", "lab", cwd=ran)
+    assert "| 90 % weights | lab:my_method |" in table.stdout
+    assert {p.suffix for p in (ran / "results" / "tables").iterdir()} == {".md", ".tex", ".csv"}
+
+
+def test_a_second_run_has_nothing_to_do_and_imports_no_torch(ran: Path) -> None:
+    block = ran / "block"
+    (block / "torch").mkdir(parents=True, exist_ok=True)
+    (block / "torch" / "__init__.py").write_text("raise ImportError('torch was imported')")
+    env = {"PYTHONPATH": f"{block}:{ROOT}"}
+    again = prunebench("run", "mine.toml", "--methods", "lab", "--only", "seed=0", cwd=ran, env=env)
+    assert again.returncode == 0, again.stderr
+    assert "4 done" in again.stdout
+    for verb in (["table", "mine.toml"], ["status", "mine.toml"], ["status"], ["show", "methods"], ["show", "suites"]):
+        assert prunebench(*verb, cwd=ran, env=env).returncode == 0
+    assert prunebench("count", "resnet20", cwd=ran, env=env).returncode != 0, "the block does block"
+
+
+def test_status_of_a_suite_and_of_a_run(ran: Path) -> None:
+    lines = json.loads(prunebench("status", "mine.toml", "--json", cwd=ran).stdout)
+    assert [line["state"].strip() for line in lines[:-1]] == ["done", "pending"] * 3
+    run = prunebench("status", lines[0]["id"][:8], cwd=ran).stdout
+    assert lines[0]["id"] in run
+    assert "record" in run
+
+
+def test_verify_confirms_a_record_and_finds_another_network(ran: Path) -> None:
+    id = json.loads(prunebench("status", "mine.toml", "--json", cwd=ran).stdout)[2]["id"]
+    good = prunebench("verify", id, cwd=ran)
+    assert good.returncode == 0, good.stdout + good.stderr
+    assert "DIFFERS" not in good.stdout
+    weights = sorted((ran / "results" / "weights").iterdir())
+    record = next((ran / "results" / "records" / id).glob("*.json"))
+    mine = json.loads(record.read_text())["network"]["weights_hash"]
+    path = ran / "results" / "weights" / f"{mine}.safetensors"
+    kept, other = path.read_bytes(), next(w for w in weights if w != path).read_bytes()
+    path.write_bytes(other)
+    bad = prunebench("verify", id, cwd=ran)
+    path.write_bytes(kept)
+    assert bad.returncode == 1
+    assert "weights" in bad.stdout
+    assert "DIFFERS" in bad.stdout
+
+
+def test_dry_lists_states_and_costs_and_runs_nothing(ran: Path) -> None:
+    dry = json.loads(prunebench("run", "mine.toml", "--dry", "--json", cwd=ran).stdout)
+    states = [cell["state"] for cell in dry["cells"]]
+    assert states == ["done", "pending"] * 3
+    assert dry["hours"] > 0
+    assert {cell["from"] for cell in dry["cells"] if cell["state"] == "pending"} == {"records"}
+    assert "3 done, 3 pending" in dry["counts"]
+
+
+def test_a_spent_budget_stops_cleanly_and_the_next_run_goes_on(ran: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(SUITE.replace("epochs = 2", "epochs = 30"))
+    first = prunebench("run", "mine.toml", "--budget", "3s", "--only", "seed=0,method=dense", "--json", cwd=tmp_path)
+    report = json.loads(first.stdout[first.stdout.index("{") :])
+    assert first.returncode == 0
+    assert report["stopped"] == "the budget is spent"
+    assert report["left"] == ["dense resnet_tiny digits seed 0"]
+    second = prunebench("run", "mine.toml", "--only", "seed=0,method=dense", cwd=tmp_path)
+    assert second.returncode == 0
+    record = json.loads(next((tmp_path / "results" / "records").rglob("*.json")).read_text())
+    assert record["how"]["attempts"] == 2
+    assert record["cost"]["lost"] == 0
+    assert record["outcome"]["epochs_trained"] == 30
+
+
+def test_a_failing_cell_does_not_stop_the_others(tmp_path: Path) -> None:
+    lab = tmp_path / "lab"
+    lab.mkdir()
+    (lab / "broken.py").write_text(
+        '"""Broken."""\nfrom benchmark import Run, method\n\n\n@method(removes={"weights"})\n'
+        "def broken(run: Run) -> None:\n    raise RuntimeError('by design')\n"
+    )
+    (lab / "explodes.py").write_text(
+        '"""Explodes."""\nfrom benchmark import Run, method\n\n\n@method(removes={"weights"})\n'
+        "def explodes(run: Run) -> None:\n"
+        "    run.train(weights=lambda network, now: network.conv1.weight.data.fill_(float('nan')))\n"
+    )
+    (tmp_path / "mine.toml").write_text(SUITE.replace('"one_cycle", ', "").replace('"0-1"', '"0"'))
+    done = prunebench("run", "mine.toml", "--methods", "lab", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "failed   lab:broken weights -90% resnet_tiny digits seed 0: RuntimeError: by design" in done.stdout
+    assert "diverged lab:explodes" in done.stdout
+    assert "done     one_shot" in done.stdout
+    again = prunebench("run", "mine.toml", "--methods", "lab", "--dry", "--json", cwd=tmp_path)
+    states = {cell["cell"].split()[0]: cell["state"] for cell in json.loads(again.stdout)["cells"]}
+    assert states == {"dense": "done", "one_shot": "done", "lab:broken": "pending", "lab:explodes": "done"}
+    table = prunebench("table", "mine.toml", "--methods", "lab", "--format", "md", cwd=tmp_path).stdout
+    assert "1 diverged" in table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "quik"], "unknown suite 'quik'; did you mean quick"),
+        (["table", "quick", "--out", "nowhere"], "no records of quick (tier full) in nowhere"),
+        (["count", "resnet65"], "unknown model 'resnet65'; did you mean"),
+        (["count", "resnet20", "--input", "32"], "write 3x224x224"),
+        (["count", "deit_tiny", "--input", "3x32x32"], "does not run on an input of 3x32x32"),
+        (["count", "resnet18", "--dataset", "cifar11"], "unknown data set 'cifar11'; did you mean cifar10"),
+        (["show", "metods"], "unknown thing 'metods'; did you mean methods"),
+        (["verify", "abc", "--out", "nowhere"], "no record abc in nowhere"),
+        (["data", "cifar10", "--check", "--data", "nowhere"], "no cifar-10-python.tar.gz in nowhere"),
+        (["run", "quick", "--budget", "soon"], "write 30s, 9m or 1h"),
+        (["run", "quick", "--mode", "exact"], "unknown mode 'exact'"),
+        (["run", "quick", "--device", "cuda", "--force"], "no CUDA device"),
+        (["run", "quick", "--tier", "small"], "has no [small] tier"),
+        (["run", "quick", "--methods", "nowhere"], "no such folder"),
+    ],
+)
+def test_errors_are_one_line_and_exit_2(arguments: list[str], says: str) -> None:
+    done = prunebench(*arguments, env={"CUDA_VISIBLE_DEVICES": ""})
+    assert says in done.stderr
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" in prunebench("--debug", *arguments, env={"CUDA_VISIBLE_DEVICES": ""}).stderr
+
+
+def test_count_speaks_json() -> None:
+    counted = json.loads(prunebench("count", "resnet56", "--json").stdout)
+    assert counted["macs"] == counted["macs_closed_form"] == 125747840
+    assert counted["params"] == 855770
+    assert counted["flops_2x"] == 2 * 125747840
+
+
+@pytest.mark.parametrize("what", ["methods", "models", "datasets", "suites", "env", "one_cycle", "quick", "resnet20"])
+def test_show_shows(what: str) -> None:
+    done = prunebench("show", what)
+    assert done.returncode == 0
+    assert done.stdout.strip()

@@ -1,0 +1,163 @@
+"""A table says what the records say: derived columns computed, conditions never mixed, bytes repeatable."""
+
+from pathlib import Path
+from statistics import fmean, stdev
+
+import pytest
+
+from benchmark.engine.environment import Environment
+from benchmark.errors import UserError
+from benchmark.execute import execute
+from benchmark.record import Record
+from benchmark.report.rows import rows_of
+from benchmark.report.table import render, tables_of
+from benchmark.store import Store, pack_side
+from benchmark.suite import plan
+from benchmark.suite_file import read
+from benchmark.verbs import check_table, make_table
+from tests.conftest import SUITE, make_desk
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory, environment: Environment) -> Record:
+    """One real record, to make others from."""
+    path = tmp_path_factory.mktemp("suite") / "mine.toml"
+    path.write_text(SUITE)
+    desk = make_desk(path.parent, environment)
+    return execute(plan(read(str(path)), only="method=one_cycle,seed=0")[0].cell, desk).record
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.toml"
+    path.write_text(SUITE)
+    return path
+
+
+HOW = ("device", "packed", "data_hash")
+TOP1 = {"dense": (90.0, 92.0), "one_cycle": (85.0, 86.0), "one_shot": (80.0, 84.0)}
+
+
+def fill(store: Store, suite: Path, template: Record, **changes: object) -> None:
+    """A record for every cell of the suite, with the accuracies of TOP1."""
+    for planned in plan(read(str(suite))):
+        top1 = TOP1[planned.cell.method.name][planned.cell.seed]
+        add(store, template, planned.cell, top1, **changes)
+
+
+def add(store: Store, template: Record, cell, top1: float, *, hours: float = 2.0, **how: object) -> None:  # type: ignore[no-untyped-def]
+    curve = [{"kind": "train", "at": at, "removed": at * 0.45, "test": top1} for at in range(3)]
+    side, packed = pack_side({"curves": curve, "journal": [], "bits": ""})
+    removed = cell.remove.amount if cell.remove else 0.0
+    cost = template.cost.model_copy(update={"train": 1.0 if cell.method.name == "dense" else hours})
+    code = template.code.model_copy(update={"dirty": False} | {k: v for k, v in how.items() if k == "engine"})
+    record = template.model_copy(
+        update={
+            "id": cell.id,
+            "cell": cell,
+            "side": side,
+            "outcome": template.outcome.model_copy(update={"top1": top1}),
+            "network": template.network.model_copy(update={"removed": removed}),
+            "cost": cost,
+            "code": code,
+            "how": template.how.model_copy(
+                update={k: v for k, v in how.items() if k in ("device", "packed", "data_hash")}
+            ),
+            "finished": str(how.get("finished", "2026-01-01T00:00:00+00:00")),
+        }
+    )
+    store.add(record, packed)
+
+
+def test_mean_deviation_drop_and_hours_are_computed(tmp_path: Path, suite: Path, template: Record) -> None:
+    store = Store(tmp_path)
+    fill(store, suite, template)
+    rows = {row.label: row for row in rows_of(plan(read(str(suite))), store)}
+    assert list(rows) == ["dense", "one_cycle", "one_shot"]
+    shot = rows["one_shot"]
+    assert (shot.n, shot.top1) == (2, fmean(TOP1["one_shot"]))
+    assert shot.std == pytest.approx(stdev(TOP1["one_shot"]))
+    assert shot.drop == pytest.approx(91.0 - 82.0)
+    assert shot.times_dense_hours == pytest.approx(2.0)
+    assert shot.flags == ()
+
+
+def test_the_three_formats_hold_the_same_numbers(tmp_path: Path, suite: Path, template: Record) -> None:
+    store = Store(tmp_path)
+    fill(store, suite, template)
+    tables = tables_of(read(str(suite)), plan(read(str(suite))), store)
+    md, tex, csv = (render(tables, f) for f in ("md", "tex", "csv"))
+    assert "| 90 % weights | one_shot  | 82.00 ± 2.83 (2)" in md
+    assert r"90 \% weights & one\_shot & 82.00 $\pm$ 2.83 (2) \\" in tex
+    assert ",one_shot,weights,0.9,2,2,82,2.82843," in csv
+    assert "+9.00" in md
+    with pytest.raises(UserError, match="one of md, tex, csv"):
+        render(tables, "html")
+
+
+def test_equal_records_give_equal_bytes_whatever_order_they_came_in(
+    tmp_path: Path, suite: Path, template: Record
+) -> None:
+    texts = set()
+    for name, reverse in (("a", False), ("b", True)):
+        store = Store(tmp_path / name)
+        for planned in sorted(plan(read(str(suite))), key=lambda p: p.cell.id, reverse=reverse):
+            add(store, template, planned.cell, TOP1[planned.cell.method.name][planned.cell.seed])
+        texts.add("".join(render(tables_of(read(str(suite)), plan(read(str(suite))), store), f) for f in ("md", "csv")))
+    assert len(texts) == 1
+
+
+def test_a_table_that_was_touched_is_found_out(tmp_path: Path, suite: Path, template: Record) -> None:
+    store = Store(tmp_path)
+    fill(store, suite, template)
+    make_table(str(suite), "", "full", (), tmp_path, ())
+    assert "equal what the records give" in check_table(str(suite), "", "full", (), tmp_path, ())
+    assert (tmp_path / "figures" / "mine-first-resnet_tiny.svg").is_file()
+    path = tmp_path / "tables" / "mine.md"
+    path.write_text(path.read_text().replace("82.00", "88.00"))
+    with pytest.raises(UserError, match=r"mine\.md: not what its records give"):
+        check_table(str(suite), "", "full", (), tmp_path, ())
+
+
+def test_devices_data_and_code_are_never_mixed(tmp_path: Path, suite: Path, template: Record) -> None:
+    store = Store(tmp_path)
+    fill(store, suite, template)
+    cell = next(p.cell for p in plan(read(str(suite)), only="method=one_shot,seed=1"))
+    for change in ({"device": "cuda"}, {"data_hash": "0" * 16}, {"engine": "other"}):
+        add(store, template, cell, 50.0, finished="2026-02-01T00:00:00+00:00", **change)
+    row = {row.label: row for row in rows_of(plan(read(str(suite))), store)}["one_shot"]
+    assert row.top1 == 82.0, "two seeds under one condition come before one newer under another"
+
+
+def test_a_replicate_replaces_its_elder(tmp_path: Path, suite: Path, template: Record) -> None:
+    store = Store(tmp_path)
+    fill(store, suite, template)
+    cell = next(p.cell for p in plan(read(str(suite)), only="method=one_shot,seed=1"))
+    add(store, template, cell, 86.0, finished="2026-02-01T00:00:00+00:00")
+    row = {row.label: row for row in rows_of(plan(read(str(suite))), store)}["one_shot"]
+    assert (row.n, row.top1) == (2, 83.0), "n counts seeds"
+
+
+def test_flags_say_what_a_reader_must_know(tmp_path: Path, suite: Path, template: Record) -> None:
+    suite.write_text(SUITE.replace("resnet_tiny = 10.0", "resnet_tiny = 95.0"))
+    store = Store(tmp_path)
+    for planned in plan(read(str(suite)), only="seed=0"):
+        add(store, template, planned.cell, TOP1[planned.cell.method.name][0], packed=2)
+    rows = rows_of(plan(read(str(suite))), store)
+    assert all({"dense below floor", "1 of 2 seeds", "packed"} <= set(row.flags) for row in rows)
+
+
+def test_a_network_off_its_target_is_flagged(tmp_path: Path, suite: Path, template: Record) -> None:
+    store = Store(tmp_path)
+    cell = next(p.cell for p in plan(read(str(suite)), only="method=one_shot,seed=0"))
+    off = template.model_copy(update={"network": template.network.model_copy(update={"removed": 0.88})})
+    side, packed = pack_side({})
+    store.add(off.model_copy(update={"id": cell.id, "cell": cell, "side": side}), packed)
+    (row,) = rows_of(plan(read(str(suite))), store)
+    assert {"target missed", "no dense reference"} <= set(row.flags)
+    assert row.drop is None
+
+
+def test_no_records_no_table(tmp_path: Path, suite: Path) -> None:
+    with pytest.raises(UserError, match="no records of mine"):
+        make_table(str(suite), "md", "full", (), tmp_path, ())
