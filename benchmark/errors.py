@@ -20,5 +20,9 @@ class UnknownName(UserError):
         super().__init__(f"{where}unknown {kind} {name!r}; {hint}")
 
 
+class NoData(UserError):
+    """A data set that is not where it should be: every cell on it would say the same."""
+
+
 class Damaged(UserError):
     """A file that is not what its checksum says. It is named and left where it lies."""

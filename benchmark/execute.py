@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from benchmark import find
@@ -90,8 +91,14 @@ def execute(cell: Cell, desk: Desk, *, force: bool = False) -> Stored:
 
 
 def load_images(cell: Cell, root: Path) -> Images:
-    load = find.load(find.pick("data set", cell.data, find.datasets()))
-    images: Images = load(Place(root, cell.data.partition(":")[2], cell.recipe.size))
+    return _load_images(cell.data, cell.recipe.size, root)
+
+
+@lru_cache(maxsize=1)
+def _load_images(data: str, size: int | None, root: Path) -> Images:
+    """The last set stays in memory: the next cell most often wants the same."""
+    load = find.load(find.pick("data set", data, find.datasets()))
+    images: Images = load(Place(root, data.partition(":")[2], size))
     return images
 
 

@@ -85,9 +85,12 @@ def _close(name: str, entries: list[Entry], summary: "Summary | None", as_json: 
     if as_json:
         print(json.dumps(report, indent=1))
     else:
-        for key in ("diverged", "failed", "left", "stale"):
+        for why, count in Counter(report["failed"].values()).items():
+            first = next(cell for cell, reason in report["failed"].items() if reason == why)
+            print(f"failed   {first}" + (f" and {count - 1} more" if count > 1 else "") + f": {why}")
+        for key in ("diverged", "left", "stale"):
             for cell in report[key]:
-                print(f"{key:8} {cell}" + (f": {report['failed'][cell]}" if key == "failed" else ""))
+                print(f"{key:8} {cell}")
         if report["stale"]:
             print("`run --stale` redoes what is of other code.")
         if report["stopped"]:

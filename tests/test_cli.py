@@ -129,6 +129,14 @@ def test_a_failing_cell_does_not_stop_the_others(tmp_path: Path) -> None:
     assert "1 diverged" in table
 
 
+def test_a_data_set_that_is_not_there_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(SUITE.replace('"digits"', '"cifar10-jpeg"'))
+    done = prunebench("run", "mine.toml", "--data", str(tmp_path / "none"), cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.count("no cifar10-jpeg.tar.xz") == 2, "when it happens, and in the list at the end"
+    assert "and 5 more" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -9,7 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.errors import Damaged, UserError
+from benchmark.errors import Damaged, NoData
 
 CHUNK = 1 << 20
 
@@ -25,7 +25,7 @@ class Archive:
         path = root / self.file
         if not path.is_file():
             if offline:
-                raise UserError(f"no {self.file} in {root}; --prepare fetches it, or put it there from {self.url}")
+                raise NoData(f"no {self.file} in {root}; --prepare fetches it, or put it there from {self.url}")
             self._download(path, tries)
         if (found := md5_of(path)) != self.md5:
             what = f"{path}: md5 {found}, expected {self.md5}"
@@ -41,7 +41,7 @@ class Archive:
                 break
             except (urllib.error.URLError, OSError, TimeoutError) as error:
                 if wait == tries - 1:
-                    raise UserError(
+                    raise NoData(
                         f"no {self.file} in {path.parent} and it cannot be downloaded ({error}); "
                         f"fetch {self.url} and put it there"
                     ) from error

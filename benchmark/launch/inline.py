@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import FrameType
 
-from benchmark.errors import UserError
+from benchmark.errors import Damaged, NoData, UserError
 from benchmark.execute import Desk, Stopped, execute
 from benchmark.launch.progress import Display
 from benchmark.matrix import Entry
@@ -53,6 +53,7 @@ def run_cells(
 ) -> Summary:
     """`budget` in seconds: cheapest cells first, and a clean stop at a checkpoint when it is spent."""
     summary, stop = Summary(), StopAsked(budget)
+    unusable: dict[str, str] = {}  # data set -> why: said once, not tried for each of its cells
     if budget is not None:
         entries = sorted(entries, key=lambda e: (round(e.hours or 0.0, 3), e.cell.seed))
     with Display(len(entries)) as display, stop.on_signals():
@@ -61,6 +62,9 @@ def run_cells(
             if stop():
                 summary.left += [e.cell.name for e in entries[position:]]
                 break
+            if entry.cell.data in unusable:
+                summary.failed[entry.cell.name] = unusable[entry.cell.data]
+                continue
             display.begin(position, entry.cell.name)
             try:
                 stored = execute(entry.cell, desk, force=force)
@@ -69,6 +73,8 @@ def run_cells(
                 break
             except Exception as error:
                 summary.failed[entry.cell.name] = _why(error)
+                if isinstance(error, NoData | Damaged):
+                    unusable[entry.cell.data] = _why(error)
                 display.say(f"failed   {entry.cell.name}: {_why(error)}")
                 if debug:
                     display.say(traceback.format_exc())
