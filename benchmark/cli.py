@@ -178,11 +178,11 @@ def _print(report: Any, as_json: bool) -> None:
             typer.echo("  ".join(str(value) for value in line.values() if value != ""))
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     try:
-        app()
+        app(arguments)
     except UserError as error:
-        if "--debug" in sys.argv:
+        if "--debug" in (sys.argv if arguments is None else arguments):
             raise
         typer.echo(f"prunebench: {error}", err=True)
         sys.exit(error.exit_code)

@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from benchmark.cli import main
+from benchmark.errors import UserError
 from benchmark.find import ROOT
 from tests.conftest import SUITE
 
@@ -156,12 +159,25 @@ def test_a_data_set_that_is_not_there_is_said_once(tmp_path: Path) -> None:
         (["run", "quick", "--methods", "nowhere"], "no such folder"),
     ],
 )
-def test_errors_are_one_line_and_exit_2(arguments: list[str], says: str) -> None:
-    done = prunebench(*arguments, env={"CUDA_VISIBLE_DEVICES": ""})
-    assert says in done.stderr
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert "Traceback" in prunebench("--debug", *arguments, env={"CUDA_VISIBLE_DEVICES": ""}).stderr
+def test_errors_are_one_line_and_exit_2(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit) as exit:
+        main(arguments)
+    said = capsys.readouterr().err
+    assert says in said
+    assert exit.value.code == 2
+    assert len(said.strip().splitlines()) == 1
+    with pytest.raises(UserError):
+        main(["--debug", *arguments])
+
+
+def test_an_error_at_the_prompt_is_one_line_and_debug_shows_where() -> None:
+    plain, debug = prunebench("run", "quik"), prunebench("--debug", "run", "quik")
+    assert (plain.returncode, plain.stderr.count("\n")) == (2, 1)
+    assert "Traceback" in debug.stderr
 
 
 def test_count_speaks_json() -> None:
@@ -172,7 +188,8 @@ def test_count_speaks_json() -> None:
 
 
 @pytest.mark.parametrize("what", ["methods", "models", "datasets", "suites", "env", "one_cycle", "quick", "resnet20"])
-def test_show_shows(what: str) -> None:
-    done = prunebench("show", what)
-    assert done.returncode == 0
-    assert done.stdout.strip()
+def test_show_shows(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit:
+        main(["show", what])
+    assert exit.value.code == 0
+    assert capsys.readouterr().out.strip()
