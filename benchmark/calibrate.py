@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from benchmark import find
 from benchmark.cell import Cell
 from benchmark.engine.build import build
+from benchmark.engine.environment import prepare
 from benchmark.engine.optimizers import optimizer_for
 from benchmark.engine.precision import autocast
 
@@ -16,29 +17,29 @@ IMAGES = {"digits": 1437, "cifar10": 50_000, "cifar100": 50_000, "cifar10-jpeg":
 STEPS = 3
 
 
-def hours_per_epoch(cell: Cell, threads: int | None = None) -> float:
+def hours_per_epoch(cell: Cell, device: str = "auto", threads: int | None = None) -> float | None:
     facts = find.datasets()[cell.data.partition(":")[0]].facts
-    shape = facts["shape"] or (3, 224, 224)
+    shape = facts.get("shape") or (3, 224, 224)
     side, recipe = cell.recipe.size or shape[1], cell.recipe
-    if threads:
-        torch.set_num_threads(threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = build(cell, facts["classes"] or 100).to(device)
+    count = recipe.epoch_images or IMAGES.get(cell.data, 0) - recipe.validation
+    if count <= 0:
+        return None  # nobody knows how many images there are before they are there
+    where = prepare(device, threads=threads).device
+    network = build(cell, facts.get("classes") or 100).to(where)
     optimizer = optimizer_for(network, recipe)
-    images = torch.rand(recipe.batch, shape[0], side, side, device=device)
-    labels = torch.zeros(recipe.batch, dtype=torch.int64, device=device)
+    images = torch.rand(recipe.batch, shape[0], side, side, device=where)
+    labels = torch.zeros(recipe.batch, dtype=torch.int64, device=where)
     if recipe.channels_last:
         network, images = network.to(memory_format=torch.channels_last), images.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     started = 0.0
     for step in range(STEPS + 1):
         if step == 1:  # the first one warms up
             started = time.perf_counter()
-        with autocast(device, recipe.precision):
+        with autocast(where, recipe.precision):
             loss = F.cross_entropy(network(images), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         loss.item()
     seconds = (time.perf_counter() - started) / STEPS
-    count = recipe.epoch_images or IMAGES.get(cell.data, 10_000) - recipe.validation
     return seconds * (count // recipe.batch) / 3600

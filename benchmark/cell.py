@@ -12,8 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 PROTOCOL = 1  # raise when the same spec comes to mean another experiment
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0)]
+Amount = Annotated[float, Field(gt=0, lt=1)]
 Kind = Literal["weights", "macs", "params", "channels"]
 
 
@@ -34,7 +36,7 @@ class Adam(Spec):
 
     kind: Literal["adam", "adamw"]
     lr: Rate
-    betas: tuple[Share, Share] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
     decay: Annotated[float, Field(ge=0)] = 0.0
 
 
@@ -73,7 +75,7 @@ class Recipe(Spec):
     batch: Positive
     optimizer: Annotated[Sgd | Adam, Field(discriminator="kind")]
     lr: Annotated[Steps | Cosine | WarmCosine, Field(discriminator="shape")]
-    augment: tuple[str, ...] = ()
+    augment: tuple[Literal["crop4", "flip", "fastai"], ...] = ()
     precision: Literal["fp32", "bf16"] = "fp32"
     validation: Annotated[int, Field(ge=0)] = 0
     size: Positive | None = None  # pixels a side when the data set's own are not wanted
@@ -83,9 +85,13 @@ class Recipe(Spec):
     channels_last: bool = True
 
     @model_validator(mode="after")
-    def _steps_within(self) -> "Recipe":
+    def _possible(self) -> "Recipe":
         if isinstance(self.lr, Steps) and any(at >= self.epochs for at in self.lr.at):
             raise ValueError(f"lr.at {list(self.lr.at)}: a step lies at or beyond the last of {self.epochs} epochs")
+        if isinstance(self.lr, Cosine) and self.lr.warm >= self.epochs:
+            raise ValueError(f"lr.warm {self.lr.warm:g}: the warm-up fills all of the {self.epochs} epochs")
+        if isinstance(self.optimizer, Sgd) and self.optimizer.nesterov and not self.optimizer.momentum:
+            raise ValueError("nesterov needs a momentum")
         return self
 
 
@@ -99,7 +105,7 @@ class Remove(Spec):
     """The target, with its unit: the share of the dense network's weights, MACs, ... that goes."""
 
     kind: Kind
-    amount: Annotated[float, Field(gt=0, lt=1)]
+    amount: Amount
 
 
 class Cell(Spec):

@@ -18,7 +18,7 @@ from benchmark.engine.build import build
 from benchmark.engine.environment import Environment
 from benchmark.engine.training import Diverged, Trainer
 from benchmark.engine.weights import write_weights
-from benchmark.errors import UserError
+from benchmark.errors import NoData, UserError
 from benchmark.network import count
 from benchmark.result import Tries, record_of
 from benchmark.run import Progress, Run
@@ -53,8 +53,8 @@ def execute(cell: Cell, desk: Desk, *, force: bool = False) -> Stored:
     saved = checkpoint.load(folder, desk.say)
     code = code_of(cell, desk.methods_from)
     code_hash = digest(code.model_dump(exclude={"commit", "dirty"}))
-    if saved and saved["code"] != code_hash:
-        desk.say(f"{cell.name}: its checkpoint is of other code; starting afresh")
+    if saved and (other := _differs(saved, code_hash, desk.environment)):
+        desk.say(f"{cell.name}: its checkpoint is of other {other}; starting afresh")
         checkpoint.discard(folder)
         saved = None
     progress = Progress(**json.loads(saved["progress"])) if saved else Progress()
@@ -86,8 +86,20 @@ def execute(cell: Cell, desk: Desk, *, force: bool = False) -> Stored:
         attempts.end("failed", f"{type(error).__name__}: {error}")
         raise
     attempts.end(stored.record.ending)
+    attempts.path.rename(folder / f"attempts-{stored.content}.jsonl")  # a replicate counts its own
     checkpoint.discard(folder)
     return stored
+
+
+def _differs(saved: checkpoint.State, code_hash: str, environment: Environment) -> str:
+    """A record is of one code, and of one device, mode and thread count; another processor is let pass."""
+    if saved["code"] != code_hash:
+        return "code"
+    return "" if saved.get("how") == _how(environment) else "device, mode or threads"
+
+
+def _how(environment: Environment) -> list[str | int]:
+    return [environment.device.type, environment.mode, environment.threads]
 
 
 def load_images(cell: Cell, root: Path) -> Images:
@@ -98,7 +110,10 @@ def load_images(cell: Cell, root: Path) -> Images:
 def _load_images(data: str, size: int | None, root: Path) -> Images:
     """The last set stays in memory: the next cell most often wants the same."""
     load = find.load(find.pick("data set", data, find.datasets()))
-    images: Images = load(Place(root, data.partition(":")[2], size))
+    try:
+        images: Images = load(Place(root, data.partition(":")[2], size))
+    except UserError as error:
+        raise NoData(str(error)) from error
     return images
 
 
@@ -111,7 +126,8 @@ def _prepare(cell: Cell, desk: Desk, attempts: Attempts, code_hash: str) -> Run:
 
     def save(progress: Progress) -> None:
         nonlocal last_save
-        state = {"code": code_hash, "progress": json.dumps(asdict(progress)), "trainer": trainer.state()}
+        head = {"code": code_hash, "how": _how(desk.environment), "progress": json.dumps(asdict(progress))}
+        state = head | {"trainer": trainer.state()}
         checkpoint.save(desk.store.run_folder(cell.id), state)
         last_save = time.monotonic()
 

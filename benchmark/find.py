@@ -42,7 +42,10 @@ def methods(extra: tuple[Path, ...] = ()) -> dict[str, Found]:
     for folder in extra:
         if not folder.is_dir():
             raise UserError(f"--methods {folder}: no such folder")
-        found |= _in_folder("method", folder.resolve(), f"{folder.resolve().name}:")
+        guests = _in_folder("method", folder.resolve(), f"{folder.resolve().name}:")
+        if twice := sorted(found.keys() & guests.keys()):
+            raise UserError(f"--methods {folder}: {twice[0]} is already there; rename one of the two folders")
+        found |= guests
     return found
 
 
@@ -70,7 +73,7 @@ def load(found: Found) -> Callable[..., Any]:
 
 @cache
 def _module(path: Path) -> ModuleType:
-    if path.is_relative_to(ROOT):
+    if any(path.is_relative_to(folder) for folder in FOLDERS.values()):
         return importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
     name = f"_outside_{path.parent.name}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)

@@ -48,24 +48,23 @@ def _fits(record: Record, device: str, mode: str) -> bool:
     return record.how.mode == mode and device in ("auto", record.how.device)
 
 
-def estimate(entries: list[Entry], store: Store, calibrate: bool = True, threads: int | None = None) -> None:
+def estimate(entries: list[Entry], store: Store, *, device: str = "auto", threads: int | None = None) -> None:
     """Hours of each cell that is not done: from the newest like record, else from a few timed steps."""
-    known: dict[tuple[object, ...], tuple[float, str]] = {}
+    known: dict[tuple[object, ...], tuple[float | None, str]] = {}
     for stored in store.all():
         record = stored.record
-        spent = record.cost.train + record.cost.recover + record.cost.evaluate + record.cost.search
-        known[_like(record.cell)] = (spent / record.cell.recipe.epochs, "records")
+        if device in ("auto", record.how.device) and threads in (None, record.how.threads):
+            spent = record.cost.train + record.cost.recover + record.cost.evaluate + record.cost.search
+            known[_like(record.cell)] = (spent / record.cell.recipe.epochs, "records")
     for entry in entries:
-        if entry.state == "done":
-            continue
         key = _like(entry.cell)
-        if key not in known and calibrate:
+        if key not in known:
             from benchmark.calibrate import hours_per_epoch
 
-            known[key] = (hours_per_epoch(entry.cell, threads), "a few timed steps")
-        if key in known:
-            per_epoch, entry.basis = known[key]
-            entry.hours = per_epoch * entry.cell.recipe.epochs
+            known[key] = (hours_per_epoch(entry.cell, device, threads), "a few timed steps")
+        per_epoch, basis = known[key]
+        if per_epoch is not None:
+            entry.hours, entry.basis = per_epoch * entry.cell.recipe.epochs, basis
 
 
 def _like(cell: Cell) -> tuple[object, ...]:

@@ -28,15 +28,29 @@ class Planned:
     track: str
 
 
+TIERS = ("full", "small")
+
+
 def plan(suite: Suite, tier: str = "full", only: str = "") -> list[Planned]:
     """Every cell of every table, in the order of the file; one entry for each place in a table."""
+    if tier not in TIERS:
+        raise UnknownName("tier", tier, TIERS)
     if tier == "small" and suite.file.small is None:
         raise UserError(f"{suite.path.name}: has no [small] tier")
+    names = [table.name for table in suite.file.table]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"{suite.path.name}: two tables are called {twice[0]!r}")
     wanted = _only(only)
     everything = [p for i, table in enumerate(suite.file.table) for p in _plan_table(suite, i, table, tier)]
+    for key, values in wanted.items():
+        there = {_value(p, key) for p in everything}
+        for value in values - there:
+            raise UnknownName(f"{key} of --only", value, there)
     chosen = [p for p in everything if all(_value(p, key) in values for key, values in wanted.items())]
     if not chosen:
-        raise UserError(f"{suite.path.name}: --only {only}: none of its {len(everything)} cells fits")
+        raise UserError(
+            f"{suite.path.name}: {f'--only {only}: ' if only else ''}none of its {len(everything)} cells fits"
+        )
     return chosen
 
 
@@ -49,6 +63,8 @@ def seeds_of(seeds: Seeds, where: object = "") -> list[int]:
             ends = [[int(end) for end in part.split("-")] for part in seeds.split(",")]
         except ValueError:
             raise UserError(f'{where}seeds {seeds!r}: write "0-4", "0,3,7" or a list') from None
+        if any(len(end) > 2 for end in ends):
+            raise UserError(f'{where}seeds {seeds!r}: write "0-4", "0,3,7" or a list')
         out = [seed for low, *high in ends for seed in range(low, (high or [low])[0] + 1)]
     if not out or len(set(out)) != len(out) or min(out) < 0:
         raise UserError(f"{where}seeds {seeds!r}: different whole numbers from 0, at least one")
@@ -66,12 +82,16 @@ def _plan_table(suite: Suite, index: int, table: Table, tier: str) -> Iterator[P
     find.pick("data set", data, find.datasets(), str(where / "data"))
     small = suite.file.small if tier == "small" else None
     if small:
-        recipe = recipe.model_copy(update={"epoch_images": small.epoch_images})
+        recipe = recipe.model_copy(update={"epoch_images": small.epoch_images, "size": None})
     if recipe.epoch_images and recipe.batch > recipe.epoch_images:
         raise UserError(f"{where / 'recipe'}batch {recipe.batch} is larger than an epoch of {recipe.epoch_images}")
-    methods: list[Entry] = [(Method(name="dense"), "dense", [None])]  # the reference of every table
+    dense = Method(name="dense", version=find.methods()["dense"].facts["version"])
+    methods: list[Entry] = [(dense, "dense", [None])]  # the reference of every table
     methods += [_method(suite, entry, table, where / "methods") for entry in table.methods if entry != "dense"]
     methods += [_method(suite, name, table, where) for name in _guests(suite, table)]
+    labels = [(label, remove) for _, label, removes in methods for remove in removes]
+    if twice := [label for label, remove in labels if labels.count((label, remove)) > 1]:
+        raise UserError(f"{where / 'methods'}{twice[0]} stands twice in one table")
     for model, floor in table.models.items():
         if small:
             model = small.models.get(model, model)
@@ -108,6 +128,8 @@ def _method(suite: Suite, entry: str | dict[str, JsonValue], table: Table, where
             raise UnknownName(f"option of {name}", key, found.defaults, str(where))
         if not _same_kind(value, found.defaults[key]):
             raise UserError(f"{where}{name}.{key} = {value!r}: expected a value like {found.defaults[key]!r}")
+    if later := set(table.remove) - {"weights"}:
+        raise UserError(f"{where}removing {', '.join(sorted(later))} is not built yet; weights only")
     kinds = set(found.facts.get("removes", ()))
     if wrong := set(table.remove) - kinds:
         can = ", ".join(sorted(kinds)) or "nothing"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
-from benchmark.cell import Kind, Recipe, Share, Spec, canonical
+from benchmark.cell import Amount, Kind, Recipe, Spec, canonical
 from benchmark.errors import UnknownName, UserError
 from benchmark.toml_lines import line_of
 
@@ -31,7 +31,7 @@ class Table(Spec):
     track: Literal["matched", "published"] = "matched"
     models: dict[str, float]  # model -> the accuracy its dense network must reach
     methods: list[str | dict[str, JsonValue]]
-    remove: dict[Kind, list[Share]] = {}
+    remove: dict[Kind, list[Amount]] = {}
     data: str | None = None
     seeds: Seeds | None = None
     about: str = ""
@@ -83,7 +83,10 @@ def read(name: str, sets: tuple[str, ...] = (), methods_from: tuple[Path, ...] =
         raise UnknownName("suite", name, known())
     if not path.is_file():
         raise UserError(f"{path}: no such suite file")
-    text = path.read_text()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path.name}: not UTF-8 text: {error}") from None
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -120,7 +123,7 @@ def _inherit(
     like = own.pop("like", None)
     if like is None:
         return own
-    if like not in recipes:
+    if not isinstance(like, str) or like not in recipes:
         raise UnknownName("recipe", str(like), recipes, str(where / "recipe" / key / "like"))
     base = _inherit(str(like), recipes, where, (*below, key))
     if set(OPTIMIZERS) & own.keys():
@@ -141,7 +144,7 @@ def _validate(shape: type[M], raw: dict[str, Any], where: Where) -> M:
             raise UnknownName("key", str(first["loc"][-1]), known, str(at)) from None
         name = ".".join(str(k) for k in first["loc"]) or "it"
         raise UserError(f"{at}{name}: {first['msg']}") from None
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # a date, a NaN: TOML knows values that JSON does not
         raise UserError(f"{where}{error}") from None
 
 
@@ -166,9 +169,14 @@ def _assign(raw: dict[str, Any], assignment: str) -> None:
     except tomllib.TOMLDecodeError:
         value = text
     *way, last = path.strip().split(".")
-    here = raw
+    here: Any = raw
     for key in way:
-        here = here.setdefault(key, {}) if isinstance(here, dict) else {}
+        if isinstance(here, list) and key.isdigit() and int(key) < len(here):
+            here = here[int(key)]
+        elif isinstance(here, dict):
+            here = here.setdefault(key, {})
     if not isinstance(here, dict):
-        raise UserError(f"--set {assignment}: {'.'.join(way)} is not a table of keys")
+        raise UserError(
+            f"--set {assignment}: {'.'.join(way)} is not a table of keys; table.0.seeds is the first table's"
+        )
     here[last] = value

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from benchmark.launch.inline import Summary
 
 Report = dict[str, Any]
+DEVICES = ("auto", "cpu", "cuda")  # one of several GPUs: CUDA_VISIBLE_DEVICES
 TEMPLATE = find.HERE / "method_template.py.txt"
 
 
@@ -43,6 +44,8 @@ def run_suite(
 ) -> int:
     if mode not in ("repeatable", "fast"):
         raise UnknownName("mode", mode, ("repeatable", "fast"))
+    if device not in DEVICES:
+        raise UnknownName("device", device, DEVICES)
     suite = read(name, sets, methods_from)
     store = Store(out)
     seconds = seconds_of(budget) if budget else None
@@ -51,7 +54,7 @@ def run_suite(
     todo = [entry for entry in entries if entry.state in wanted]
     threads = threads or suite.file.threads
     if dry or seconds is not None:
-        estimate(todo, store, threads=threads)
+        estimate(todo, store, device=device, threads=threads)
     if dry:
         _say(_dry(entries, threads), as_json)
         return 0
@@ -66,7 +69,7 @@ def run_suite(
 
         environment = prepare(device, "fast" if mode == "fast" else "repeatable", threads)
         desk = Desk(store, environment, data_root(data), methods_from, packed=packed)
-        summary = run_cells(todo, desk, budget=seconds, force=force, debug=debug)
+        summary = run_cells(todo, desk, budget=seconds, force=force, debug=debug, to_stderr=as_json)
     return _close(suite.name, entries, summary, as_json)
 
 
@@ -174,11 +177,11 @@ def _status_of_run(id: str, store: Store) -> Report:
         raise UserError(f"{id} is the beginning of {len(folders)} ids; give more of it")
     name = folders.pop()
     attempts = Attempts(store.run_folder(name))
-    report: Report = {"id": name, "attempts": len([a for a in attempts.lines() if a["event"] == "start"])}
+    lines = attempts.lines()
+    report: Report = {"id": name, "open attempts": sum(line["event"] == "start" for line in lines)}
     report["lost seconds"] = attempts.lost_seconds()
-    report["last"] = next(
-        (f"{a['event']} {a.get('ending', '')} {a.get('why', '')}" for a in attempts.lines()[::-1]), ""
-    )
+    if lines:
+        report["last"] = f"{lines[-1]['event']} {lines[-1].get('ending', '')} {lines[-1].get('why', '')}".strip()
     for stored in store.of(name):
         report[f"record {stored.content}"] = f"{stored.record.ending}, {stored.record.outcome.top1:.2f} %"
     return report
@@ -250,7 +253,7 @@ def count_model(name: str, dataset: str, input: str) -> Report:
     shape, classes = model.facts["input"], model.facts["classes"]
     if dataset:
         facts = find.pick("data set", dataset, find.datasets()).facts
-        if not facts["shape"] or not facts["classes"]:
+        if not facts.get("shape") or not facts.get("classes"):
             raise UserError(f"{dataset}: its shape is only known from its files; use --input 3x224x224")
         shape, classes = facts["shape"], facts["classes"]
     if input:

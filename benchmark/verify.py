@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from safetensors import SafetensorError
 
 from benchmark.engine.batches import Batches
 from benchmark.engine.build import build
 from benchmark.engine.environment import Environment
 from benchmark.engine.evaluate import evaluate
 from benchmark.engine.weights import read_weights, weights_hash
-from benchmark.errors import UserError
+from benchmark.errors import Damaged, UserError
 from benchmark.execute import load_images
 from benchmark.network import count
 from benchmark.store import Store, Stored
@@ -47,7 +49,10 @@ def verify(stored: Stored, store: Store, environment: Environment, data_root: Pa
     images = load_images(cell, data_root)
     batches = Batches(images, cell.recipe, cell.seed, environment.device)
     network = build(cell, batches.classes)
-    network.load_state_dict(read_weights(path))
+    try:
+        network.load_state_dict(read_weights(path))
+    except (SafetensorError, RuntimeError) as error:
+        raise Damaged(f"{path}: not the weights of {cell.model}: {str(error).splitlines()[0]}") from error
     shape = (batches.channels, batches.size, batches.size)
     checks = [
         Check("cell id", record.id, cell.id),
@@ -59,10 +64,8 @@ def verify(stored: Stored, store: Store, environment: Environment, data_root: Pa
         Check("nonzero parameters", record.network.nonzero, count.nonzero_parameters(network)),
         Check("decoded data", record.how.data_hash, batches.data_hash),
     ]
-    if cell.recipe.channels_last:
-        import torch
-
-        network = network.to(environment.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    layout = torch.channels_last if cell.recipe.channels_last else torch.contiguous_format
+    network = network.to(environment.device, memory_format=layout)  # type: ignore[call-overload]
     test = evaluate(network, batches, batches.test)
     packed = np.frombuffer(base64.b64decode(store.side(stored)["bits"]), dtype=np.uint8)
     bits = np.unpackbits(packed)[: record.outcome.n].astype(bool)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmark import find
+from benchmark.calibrate import hours_per_epoch
 from benchmark.cli import main
 from benchmark.errors import UserError
 from benchmark.find import ROOT
+from benchmark.suite import plan
+from benchmark.suite_file import read
 from tests.conftest import SUITE
 
 
@@ -95,7 +100,7 @@ def test_dry_lists_states_and_costs_and_runs_nothing(ran: Path) -> None:
 def test_a_spent_budget_stops_cleanly_and_the_next_run_goes_on(ran: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(SUITE.replace("epochs = 2", "epochs = 30"))
     first = prunebench("run", "mine.toml", "--budget", "3s", "--only", "seed=0,method=dense", "--json", cwd=tmp_path)
-    report = json.loads(first.stdout[first.stdout.index("{") :])
+    report = json.loads(first.stdout)
     assert first.returncode == 0
     assert report["stopped"] == "the budget is spent"
     assert report["left"] == ["dense resnet_tiny digits seed 0"]
@@ -132,6 +137,26 @@ def test_a_failing_cell_does_not_stop_the_others(tmp_path: Path) -> None:
     assert "1 diverged" in table
 
 
+def test_a_method_may_lie_anywhere_even_inside_the_checkout(ran: Path) -> None:
+    """The installed command does not have the checkout on its path."""
+    inside = ROOT / "results" / ".lab"
+    inside.mkdir(parents=True, exist_ok=True)
+    (inside / "my_method.py").write_text((ran / "lab" / "my_method.py").read_text())
+    try:
+        found = find.methods((inside,))[".lab:my_method"]
+        assert find.load(found).__name__ == "my_method"
+    finally:
+        shutil.rmtree(inside)
+
+
+def test_a_set_whose_size_nobody_knows_has_no_estimate() -> None:
+    cells = [plan(read(name))[0].cell for name in ("imagenet", "cifar10-jpeg")]
+    unknown, known = (hours_per_epoch(cell, "cpu", 1) for cell in cells)
+    assert unknown is None
+    assert known
+    assert known > 0
+
+
 def test_a_data_set_that_is_not_there_is_said_once(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(SUITE.replace('"digits"', '"cifar10-jpeg"'))
     done = prunebench("run", "mine.toml", "--data", str(tmp_path / "none"), cwd=tmp_path)
@@ -154,6 +179,7 @@ def test_a_data_set_that_is_not_there_is_said_once(tmp_path: Path) -> None:
         (["data", "cifar10", "--check", "--data", "nowhere"], "no cifar-10-python.tar.gz in nowhere"),
         (["run", "quick", "--budget", "soon"], "write 30s, 9m or 1h"),
         (["run", "quick", "--mode", "exact"], "unknown mode 'exact'"),
+        (["run", "quick", "--device", "cuda:1"], "unknown device 'cuda:1'; did you mean cuda"),
         (["run", "quick", "--device", "cuda", "--force"], "no CUDA device"),
         (["run", "quick", "--tier", "small"], "has no [small] tier"),
         (["run", "quick", "--methods", "nowhere"], "no such folder"),

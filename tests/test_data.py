@@ -153,6 +153,17 @@ def test_an_archive_cannot_write_outside(kind: str, tmp_path: Path) -> None:
     assert not (tmp_path / "to").exists()
 
 
+@pytest.mark.parametrize("kind", ["xz", "gz"])
+def test_a_corrupt_archive_is_named(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / f"pets.tar.{kind}"
+    with tarfile.open(path, f"w:{kind}") as tar:
+        add(tar, "train/cat/noise.bin", np.random.default_rng(0).bytes(50_000))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:20_000] + bytes(20) + whole[20_020:])
+    with pytest.raises(Damaged, match=rf"{path.name}: cannot be unpacked"):
+        extract(path, tmp_path / "to")
+
+
 def test_a_symlink_in_an_archive_cannot_lead_outside(tmp_path: Path) -> None:
     path = tmp_path / "evil.tar"
     with tarfile.open(path, "w") as tar:

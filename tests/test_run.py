@@ -135,6 +135,24 @@ def test_a_checkpoint_of_other_code_is_not_gone_on_with(desk: Desk) -> None:
     assert record.outcome.epochs_trained == 2
 
 
+def test_a_checkpoint_of_other_threads_is_not_gone_on_with(desk: Desk) -> None:
+    steps, said = iter([False] * 5 + [True]), list[str]()
+    with pytest.raises(Stopped):
+        execute(tiny(), replace(desk, stop=lambda: next(steps)))
+    other = replace(desk.environment, threads=2)
+    record = execute(tiny(), replace(desk, environment=other, say=said.append)).record
+    assert "of other device, mode or threads; starting afresh" in said[0]
+    assert "+" not in record.how.fingerprint
+
+
+def test_a_replicate_counts_its_own_attempts(desk: Desk) -> None:
+    steps = iter([False] * 5 + [True])
+    with pytest.raises(Stopped):
+        execute(tiny(), replace(desk, stop=lambda: next(steps)))
+    assert execute(tiny(), desk).record.how.attempts == 2
+    assert execute(tiny(), desk, force=True).record.how.attempts == 1
+
+
 def test_a_search_that_changes_the_network_is_caught(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def meddle(view: Any) -> int:
         with torch.no_grad():

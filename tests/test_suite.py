@@ -62,13 +62,24 @@ def test_every_suite_of_the_repository_plans(name: str) -> None:
         ('data = "digits"', 'data = "digit"', "unknown data set 'digit'; did you mean digits"),
         ('"one_shot"]', '{ name = "one_shot", begin = 0.3 }]', "unknown option of one_shot 'begin'"),
         ('"one_shot"]', '{ name = "one_shot", start = "soon" }]', "one_shot.start = 'soon': expected a value like"),
-        ("weights = [0.9]", "macs = [0.9]", "one_cycle cannot remove macs; it removes weights"),
+        ("weights = [0.9]", "macs = [0.9]", "removing macs is not built yet"),
         ("weights = [0.9]", "weights = [1.9]", "mine.toml:17: table.0.remove.weights"),
         ("validation = 100", "validation = 0", "mine.toml:14: a matched table needs a recipe with a validation split"),
         ('lr = { shape = "warm_cosine" }', "lr = { times = 0.2, at = [5] }", "a step lies at or beyond the last"),
         ('seeds = "0-1"', 'seeds = "a few"', 'write "0-4"'),
         ('about = "a test"', "about = ", "mine.toml: not TOML"),
         ("sgd = {", "like = 'matched'\nsgd = {", "in a circle"),
+        ("sgd = {", "like = ['x']\nsgd = {", "unknown recipe"),
+        ("weights = [0.9]", "weights = [0.0]", "mine.toml:17: table.0.remove.weights"),
+        ("weights = [0.9]", "weights = [1.0]", "mine.toml:17: table.0.remove.weights"),
+        ("weights = [0.9]", "params = [0.5]", "removing params is not built yet"),
+        ('about = "a test"', "about = 2024-01-01", "mine.toml:1"),
+        ('"one_shot"]', '"one_cycle"]', "one_cycle stands twice"),
+        ("validation = 100", 'validation = 100\naugment = ["crop5"]', "crop4"),
+        ("momentum = 0.9", "momentum = 0.0, nesterov = true", "nesterov needs a momentum"),
+        ('{ shape = "warm_cosine" }', '{ shape = "cosine", warm = 2 }', "the warm-up fills all"),
+        ("resnet_tiny = 10.0", "", "none of its 0 cells"),
+        ('seeds = "0-1"', 'seeds = "0-1-5"', 'write "0-4"'),
     ],
 )
 def test_a_mistake_is_answered_with_its_place(tmp_path: Path, old: str, new: str, says: str) -> None:
@@ -81,8 +92,11 @@ def test_set_changes_the_cells_and_their_ids(tmp_path: Path) -> None:
     before, after = plan(read(str(path))), plan(read(str(path), ("recipe.matched.epochs=3",)))
     assert {p.cell.recipe.epochs for p in after} == {3}
     assert not {p.cell.id for p in before} & {p.cell.id for p in after}
+    assert {p.cell.seed for p in plan(read(str(path), ('table.0.seeds="7"',)))} == {7}
     with pytest.raises(UserError, match="did you mean epochs"):
         read(str(path), ("recipe.matched.epoch=3",))
+    with pytest.raises(UserError, match="is not a table of keys"):
+        read(str(path), ('table.4.seeds="7"',))
 
 
 def test_only_picks_and_says_when_nothing_fits(tmp_path: Path) -> None:
@@ -92,8 +106,14 @@ def test_only_picks_and_says_when_nothing_fits(tmp_path: Path) -> None:
         "dense resnet_tiny digits seed 1",
         "one_shot weights -90% resnet_tiny digits seed 1",
     ]
-    with pytest.raises(UserError, match="none of its 6 cells"):
+    with pytest.raises(UserError, match="unknown seed of --only '7'"):
         cells(path, only="seed=7")
+    with pytest.raises(UserError, match="did you mean one_cycle"):
+        cells(path, only="method=one_shot+one_cylce")
+    with pytest.raises(UserError, match="none of its 6 cells"):
+        cells(path, only="method=dense,amount=0.9")
+    with pytest.raises(UserError, match="unknown tier 'smal'; did you mean small"):
+        cells(path, tier="smal")
     with pytest.raises(UserError, match="did you mean seed"):
         cells(path, only="seeds=0")
 
@@ -104,6 +124,23 @@ def test_a_number_written_two_ways_is_one_cell(tmp_path: Path) -> None:
     ids = {p.cell.id for p in plan(read(str(path)))}
     path.write_text(SUITE)
     assert ids == {p.cell.id for p in plan(read(str(path)))}
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match="not UTF-8"):
+        read(str(tmp_path / "mine.toml"))
+
+
+def test_a_second_version_of_dense_is_another_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmark import find
+
+    (tmp_path / "mine.toml").write_text(SUITE)
+    before = plan(read(str(tmp_path / "mine.toml")))[0].cell
+    monkeypatch.setitem(find.methods()["dense"].facts, "version", 2)
+    after = plan(read(str(tmp_path / "mine.toml")))[0].cell
+    assert (before.method.version, after.method.version) == (1, 2)
+    assert before.id != after.id
 
 
 def test_small_swaps_models_and_floors(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def suite(tmp_path: Path) -> Path:
     return path
 
 
-HOW = ("device", "packed", "data_hash")
+HOW = ("device", "packed", "data_hash", "threads")
 TOP1 = {"dense": (90.0, 92.0), "one_cycle": (85.0, 86.0), "one_shot": (80.0, 84.0)}
 
 
@@ -50,7 +50,9 @@ def add(store: Store, template: Record, cell, top1: float, *, hours: float = 2.0
     side, packed = pack_side({"curves": curve, "journal": [], "bits": ""})
     removed = cell.remove.amount if cell.remove else 0.0
     cost = template.cost.model_copy(update={"train": 1.0 if cell.method.name == "dense" else hours})
-    code = template.code.model_copy(update={"dirty": False} | {k: v for k, v in how.items() if k == "engine"})
+    code = template.code.model_copy(
+        update={"dirty": False} | {k: v for k, v in how.items() if k in ("engine", "method")}
+    )
     record = template.model_copy(
         update={
             "id": cell.id,
@@ -60,9 +62,8 @@ def add(store: Store, template: Record, cell, top1: float, *, hours: float = 2.0
             "network": template.network.model_copy(update={"removed": removed}),
             "cost": cost,
             "code": code,
-            "how": template.how.model_copy(
-                update={k: v for k, v in how.items() if k in ("device", "packed", "data_hash")}
-            ),
+            "how": template.how.model_copy(update={k: v for k, v in how.items() if k in HOW}),
+            "ending": str(how.get("ending", "done")),
             "finished": str(how.get("finished", "2026-01-01T00:00:00+00:00")),
         }
     )
@@ -127,6 +128,50 @@ def test_devices_data_and_code_are_never_mixed(tmp_path: Path, suite: Path, temp
         add(store, template, cell, 50.0, finished="2026-02-01T00:00:00+00:00", **change)
     row = {row.label: row for row in rows_of(plan(read(str(suite))), store)}["one_shot"]
     assert row.top1 == 82.0, "two seeds under one condition come before one newer under another"
+
+
+def test_a_diverged_dense_run_is_no_reference(tmp_path: Path, suite: Path, template: Record) -> None:
+    store = Store(tmp_path)
+    fill(store, suite, template)
+    dense = plan(read(str(suite)), only="method=dense,seed=1")[0].cell
+    add(store, template, dense, 10.0, ending="diverged", finished="2026-02-01T00:00:00+00:00")
+    row = {row.label: row for row in rows_of(plan(read(str(suite))), store)}["one_shot"]
+    assert row.drop == pytest.approx(9.0)
+
+
+def test_a_drop_is_taken_over_common_seeds(tmp_path: Path, suite: Path, template: Record) -> None:
+    store = Store(tmp_path)
+    for planned in plan(read(str(suite))):
+        if (planned.label, planned.cell.seed) != ("dense", 1):
+            add(store, template, planned.cell, TOP1[planned.label][planned.cell.seed])
+    row = {row.label: row for row in rows_of(plan(read(str(suite))), store)}["one_shot"]
+    assert row.drop == pytest.approx(90.0 - 80.0)
+    assert "dense lacks seeds" in row.flags
+
+
+def test_hours_of_two_kinds_of_machine_are_no_ratio(tmp_path: Path, suite: Path, template: Record) -> None:
+    store = Store(tmp_path)
+    for planned in plan(read(str(suite))):
+        other = {} if planned.label == "dense" else {"threads": 8}
+        add(store, template, planned.cell, 80.0, **other)
+    rows = rows_of(plan(read(str(suite))), store)
+    assert [row.times_dense_hours for row in rows] == [1.0, None, None]
+
+
+def test_two_versions_of_a_method_are_never_one_row(tmp_path: Path, suite: Path, template: Record) -> None:
+    store = Store(tmp_path)
+    fill(store, suite, template)
+    cell = next(p.cell for p in plan(read(str(suite)), only="method=one_shot,seed=1"))
+    add(store, template, cell, 20.0, method="other", finished="2026-02-01T00:00:00+00:00")
+    row = {row.label: row for row in rows_of(plan(read(str(suite))), store)}["one_shot"]
+    assert len({s.record.code.method for s in row.records}) == 1
+
+
+def test_a_table_of_diverged_runs_can_be_drawn(tmp_path: Path, suite: Path, template: Record) -> None:
+    store = Store(tmp_path)
+    fill(store, suite, template, ending="diverged")
+    text = make_table(str(suite), "", "full", (), tmp_path, ())
+    assert "2 diverged" in text
 
 
 def test_a_replicate_replaces_its_elder(tmp_path: Path, suite: Path, template: Record) -> None:

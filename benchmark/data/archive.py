@@ -1,15 +1,17 @@
 """Official archives: found under the data root, or downloaded with retry and resume; always checked."""
 
 import hashlib
+import lzma
 import tarfile
 import time
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.errors import Damaged, NoData
+from benchmark.errors import Damaged, UserError
 
 CHUNK = 1 << 20
 
@@ -25,7 +27,7 @@ class Archive:
         path = root / self.file
         if not path.is_file():
             if offline:
-                raise NoData(f"no {self.file} in {root}; --prepare fetches it, or put it there from {self.url}")
+                raise UserError(f"no {self.file} in {root}; --prepare fetches it, or put it there from {self.url}")
             self._download(path, tries)
         if (found := md5_of(path)) != self.md5:
             what = f"{path}: md5 {found}, expected {self.md5}"
@@ -41,7 +43,7 @@ class Archive:
                 break
             except (urllib.error.URLError, OSError, TimeoutError) as error:
                 if wait == tries - 1:
-                    raise NoData(
+                    raise UserError(
                         f"no {self.file} in {path.parent} and it cannot be downloaded ({error}); "
                         f"fetch {self.url} and put it there"
                     ) from error
@@ -84,7 +86,9 @@ def extract(archive: Path, to: Path) -> None:
             with tarfile.open(archive) as tar:
                 _refuse_escapes(archive, tar.getnames(), to)
                 tar.extractall(to, filter="data")
-    except (tarfile.FilterError, tarfile.ReadError, zipfile.BadZipFile, EOFError, OSError) as error:
+                while tar.fileobj and tar.fileobj.read(CHUNK):  # to its end, where gzip keeps its checksum
+                    pass
+    except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
         raise Damaged(f"{archive}: cannot be unpacked ({error}); not used, not deleted") from error
 
 

@@ -3,6 +3,9 @@
 It has no official split. Here every fifth image of a category, in the order of names, is for test.
 """
 
+import shutil
+from pathlib import Path
+
 from benchmark import dataset
 from benchmark.data.archive import Archive, extract
 from benchmark.data.images import IMAGENET, Images, Place, cached
@@ -18,10 +21,7 @@ ARCHIVE = Archive(
 @dataset(classes=101)
 def caltech101(place: Place) -> Images:
     def build() -> Images:
-        tree = place.root / "101_ObjectCategories"
-        if not tree.is_dir():
-            extract(ARCHIVE.fetch(place.root, offline=place.offline), place.root)
-            extract(place.root / "caltech-101" / "101_ObjectCategories.tar.gz", place.root)
+        tree = _tree(place)
         classes = tuple(name for name in classes_in(tree) if name != "BACKGROUND_Google")
         files = listing(tree, classes)
         firsts = {label: next(i for i, (_, at) in enumerate(files) if at == label) for label in range(len(classes))}
@@ -33,3 +33,14 @@ def caltech101(place: Place) -> Images:
         return Images(train, train_labels, test, test_labels, classes, IMAGENET, decoder())
 
     return cached(place, {"data": "caltech101", "md5": ARCHIVE.md5, "size": place.size, "decoder": decoder()}, build)
+
+
+def _tree(place: Place) -> Path:
+    """Unpacked aside and then renamed, so that what bears the name is whole."""
+    tree, aside = place.root / "caltech101-unpacked", place.root / ".caltech101.unpacking"
+    if not tree.is_dir():
+        extract(ARCHIVE.fetch(place.root, offline=place.offline), aside)
+        extract(aside / "caltech-101" / "101_ObjectCategories.tar.gz", aside)
+        (aside / "101_ObjectCategories").replace(tree)
+        shutil.rmtree(aside)
+    return tree

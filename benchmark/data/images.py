@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.cell import canonical
-from benchmark.errors import Damaged, NoData
+from benchmark.errors import Damaged, UserError
 from benchmark.store import write_safely
 
 Bytes = npt.NDArray[np.uint8]
@@ -59,7 +59,7 @@ class Place:
         for name in names:
             if (self.root / name).exists():
                 return self.root / name
-        raise NoData(f"no {' or '.join(names)} in {self.root}; {help}")
+        raise UserError(f"no {' or '.join(names)} in {self.root}; {help}")
 
 
 def data_root(given: Path | None) -> Path:

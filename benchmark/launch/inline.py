@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import FrameType
 
-from benchmark.errors import Damaged, NoData, UserError
+from benchmark.errors import NoData, UserError
 from benchmark.execute import Desk, Stopped, execute
 from benchmark.launch.progress import Display
 from benchmark.matrix import Entry
@@ -49,14 +49,20 @@ class StopAsked:
 
 
 def run_cells(
-    entries: list[Entry], desk: Desk, *, budget: float | None = None, force: bool = False, debug: bool = False
+    entries: list[Entry],
+    desk: Desk,
+    *,
+    budget: float | None = None,
+    force: bool = False,
+    debug: bool = False,
+    to_stderr: bool = False,
 ) -> Summary:
     """`budget` in seconds: cheapest cells first, and a clean stop at a checkpoint when it is spent."""
     summary, stop = Summary(), StopAsked(budget)
     unusable: dict[str, str] = {}  # data set -> why: said once, not tried for each of its cells
     if budget is not None:
         entries = sorted(entries, key=lambda e: (round(e.hours or 0.0, 3), e.cell.seed))
-    with Display(len(entries)) as display, stop.on_signals():
+    with Display(len(entries), to_stderr=to_stderr) as display, stop.on_signals():
         desk = replace(desk, stop=stop, say=display.say, watch=display.watch)
         for position, entry in enumerate(entries):
             if stop():
@@ -73,7 +79,7 @@ def run_cells(
                 break
             except Exception as error:
                 summary.failed[entry.cell.name] = _why(error)
-                if isinstance(error, NoData | Damaged):
+                if isinstance(error, NoData):
                     unusable[entry.cell.data] = _why(error)
                 display.say(f"failed   {entry.cell.name}: {_why(error)}")
                 if debug:

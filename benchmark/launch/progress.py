@@ -12,8 +12,8 @@ PLAIN_EVERY = 30.0  # seconds between plain lines of one cell
 
 
 class Display:
-    def __init__(self, cells: int) -> None:
-        self.console = Console(highlight=False)
+    def __init__(self, cells: int, *, to_stderr: bool = False) -> None:
+        self.console = Console(highlight=False, stderr=to_stderr)
         self.cells, self.title = cells, ""
         self.live = self.console.is_terminal
         columns = (

@@ -5,10 +5,10 @@ records say and nothing of the code or machine at hand, so equal records give eq
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from benchmark.cell import Cell
 from benchmark.record import Record
 from benchmark.store import Store, Stored
 from benchmark.suite import Planned
@@ -24,7 +24,7 @@ class Row:
     kind: str
     target: float
     asked: int  # seeds planned
-    records: tuple[Stored, ...]  # one a seed, all of one device, mode, data and engine code
+    records: tuple[Stored, ...]  # one a seed, all of one device, mode, data and code
     dense: tuple[Stored, ...]  # the reference, under the same conditions
     flags: tuple[str, ...]
 
@@ -48,8 +48,10 @@ class Row:
 
     @property
     def drop(self) -> float | None:
-        """Points below the dense network, mean against mean."""
-        return fmean([s.record.outcome.top1 for s in self.dense]) - self.top1 if self.dense else None
+        """Points below the dense network, over the seeds that both have."""
+        dense = {s.record.seed: s.record.outcome.top1 for s in self.dense}
+        both = [(dense[s.record.seed], s.record.outcome.top1) for s in self.records if s.record.seed in dense]
+        return fmean(before - after for before, after in both) if both else None
 
     @property
     def hours(self) -> float:
@@ -57,7 +59,12 @@ class Row:
 
     @property
     def times_dense_hours(self) -> float | None:
-        return self.hours / fmean([s.record.cost.hours for s in self.dense]) if self.dense else None
+        """Only where all of it ran on one kind of machine, in one way."""
+        records = [s.record for s in (*self.records, *self.dense)]
+        how = {(r.how.device_name, r.how.threads, r.how.packed, r.how.fingerprint) for r in records}
+        if not self.dense or len(how) > 1:
+            return None
+        return self.hours / fmean([s.record.cost.hours for s in self.dense])
 
     @property
     def macs_left(self) -> float:
@@ -75,68 +82,84 @@ class Row:
 def rows_of(planned: list[Planned], store: Store) -> list[Row]:
     """Every row that has at least one record, in the order of the suite; dense first."""
     found: dict[str, list[Stored]] = {id: store.of(id) for id in {p.cell.id for p in planned}}
-    dense = {key: ps for key, ps in _grouped(planned).items() if key[2] == "dense"}
+    blocks: dict[tuple[str, str], list[Planned]] = {}
+    for p in planned:
+        blocks.setdefault((p.cell.data, p.cell.model), []).append(p)
+    return [row for places in blocks.values() for row in _rows_of_block(places, found)]
+
+
+def _rows_of_block(places: list[Planned], found: dict[str, list[Stored]]) -> list[Row]:
+    """One data set and model: all rows under one condition, so that each may be held against each."""
+    done = [s for p in places for s in found[p.cell.id] if s.record.ending == "done"]
+    condition = _prevailing(done, _conditions)
+    dense: list[Stored] = []
     rows = []
-    for key, places in _grouped(planned).items():
-        data, model, label, kind, target = key
-        candidates = [s for p in places for s in found[p.cell.id] if s.record.ending == "done"]
-        diverged = sum(any(s.record.ending == "diverged" for s in found[p.cell.id]) for p in places)
-        if not candidates and not diverged:
-            continue
-        reference = [s for p in dense[(data, model, "dense", "", 0.0)] for s in found[p.cell.id]]
-        chosen = _one_a_seed(candidates)
-        same = {_conditions(s.record) for s in chosen}
-        against = _one_a_seed([s for s in reference if _conditions(s.record) in same]) if label != "dense" else chosen
-        flags = _flags(places, chosen, against, len(candidates), diverged)
-        rows.append(Row(data, model, label, kind, target, len(places), tuple(chosen), tuple(against), flags))
+    for (label, kind, target), mine in _lines(places).items():
+        ids = {p.cell.id for p in mine}
+        of_line = [s for s in done if s.record.id in ids]
+        records = _one_a_seed([s for s in of_line if _conditions(s.record) == condition])
+        diverged = sum(any(s.record.ending == "diverged" for s in found[id]) for id in ids)
+        if label == "dense":
+            dense = records
+        if records or diverged:
+            newest = max((s.record.finished for s in records), default="")
+            left_out = any(s.record.finished > newest for s in of_line)
+            flags = _flags(mine, records, dense, diverged, left_out)
+            cell = mine[0].cell
+            rows.append(Row(cell.data, cell.model, label, kind, target, len(mine), tuple(records), tuple(dense), flags))
     return rows
 
 
-def _grouped(planned: list[Planned]) -> dict[tuple[str, str, str, str, float], list[Planned]]:
-    groups: dict[tuple[str, str, str, str, float], list[Planned]] = {}
-    for p in planned:
-        groups.setdefault((p.cell.data, p.cell.model, p.label, *_target(p.cell)), []).append(p)
-    return groups
+def _lines(places: list[Planned]) -> dict[tuple[str, str, float], list[Planned]]:
+    lines: dict[tuple[str, str, float], list[Planned]] = {}
+    for p in places:
+        kind, target = (p.cell.remove.kind, p.cell.remove.amount) if p.cell.remove else ("", 0.0)
+        lines.setdefault((p.label, kind, target), []).append(p)
+    return lines
 
 
-def _target(cell: Cell) -> tuple[str, float]:
-    return (cell.remove.kind, cell.remove.amount) if cell.remove else ("", 0.0)
+def _conditions(record: Record) -> tuple[str, ...]:
+    how, code = record.how, record.code
+    return (how.device, how.mode, how.data_hash, code.engine, code.model, code.data)
 
 
-def _conditions(record: Record) -> tuple[str, str, str, str]:
-    return (record.how.device, record.how.mode, record.how.data_hash, record.code.engine)
+def _method_code(record: Record) -> tuple[str, ...]:
+    return (record.code.method,)
+
+
+def _prevailing(candidates: list[Stored], of: Callable[[Record], tuple[str, ...]]) -> tuple[str, ...] | None:
+    """What most cells share; among equals what the newest record has."""
+    cells = Counter(value for value, _ in {(of(s.record), s.record.id) for s in candidates})
+    newest = {of(s.record): s.record.finished for s in sorted(candidates, key=lambda s: s.record.finished)}
+    return max(cells, key=lambda value: (cells[value], newest[value], value), default=None)
 
 
 def _one_a_seed(candidates: list[Stored]) -> list[Stored]:
-    """The conditions that most seeds share (the newest of equals), and of each seed its newest record."""
-    if not candidates:
-        return []
-    seeds = Counter(c for c, _ in {(_conditions(s.record), s.record.seed) for s in candidates})
-    newest = {_conditions(s.record): s.record.finished for s in sorted(candidates, key=lambda s: s.record.finished)}
-    best = max(seeds, key=lambda c: (seeds[c], newest[c], c))
+    """Of one method's code, the newest record of each seed."""
+    code = _prevailing(candidates, _method_code)
     ordered = sorted(candidates, key=lambda s: (s.record.finished, s.content))
-    by_seed = {s.record.seed: s for s in ordered if _conditions(s.record) == best}
+    by_seed = {s.record.seed: s for s in ordered if _method_code(s.record) == code}
     return [by_seed[seed] for seed in sorted(by_seed)]
 
 
 def _flags(
-    places: list[Planned], chosen: list[Stored], dense: list[Stored], candidates: int, diverged: int
+    places: list[Planned], records: list[Stored], dense: list[Stored], diverged: int, left_out: bool
 ) -> tuple[str, ...]:
-    flags = []
-    if dense and fmean([s.record.outcome.top1 for s in dense]) < places[0].floor:
-        flags.append("dense below floor")
-    if not dense:
-        flags.append("no dense reference")
-    if any(
-        s.record.cell.remove and abs(s.record.network.removed - s.record.cell.remove.amount) > TOLERANCE for s in chosen
-    ):
-        flags.append("target missed")
-    if len(chosen) < len(places):
-        flags.append(f"{len(chosen)} of {len(places)} seeds")
-    if diverged:
-        flags.append(f"{diverged} diverged")
-    if any(s.record.code.dirty for s in chosen):
-        flags.append("uncommitted code")
-    if any(s.record.how.packed > 1 for s in chosen):
-        flags.append("packed")
-    return tuple(flags)
+    lacking = {s.record.seed for s in records} - {s.record.seed for s in dense}
+    flags = {
+        "dense below floor": bool(dense) and fmean([s.record.outcome.top1 for s in dense]) < places[0].floor,
+        "no dense reference": not dense,
+        "dense lacks seeds": bool(dense) and bool(lacking),
+        "target missed": any(_missed(s.record) for s in records),
+        f"{len(records)} of {len(places)} seeds": len(records) < len(places),
+        f"{diverged} diverged": diverged > 0,
+        "newer record under other conditions": left_out,
+        "uncommitted code": any(s.record.code.dirty for s in records),
+        "packed": any(s.record.how.packed > 1 for s in records),
+        "two environments": any("+" in s.record.how.fingerprint for s in records),
+    }
+    return tuple(name for name, raised in flags.items() if raised)
+
+
+def _missed(record: Record) -> bool:
+    return record.cell.remove is not None and abs(record.network.removed - record.cell.remove.amount) > TOLERANCE

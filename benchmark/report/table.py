@@ -120,6 +120,8 @@ def _number(value: float | None, form: str) -> str:
 
 def _about(table: Table, rows: list[Row]) -> str:
     records = [s.record for row in rows for s in row.records]
+    if not records:
+        return "Every cell diverged."
     dense = next((row.dense for row in rows if row.dense), ())
     devices = ", ".join(sorted({f"{r.how.device_name} ({r.how.device}, {r.how.mode})" for r in records}))
     macs = f"{records[0].network.macs_dense:,}"
