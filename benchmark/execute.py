@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmark import find
 from benchmark.cell import Cell, digest
-from benchmark.code import code_of
+from benchmark.code import Code, code_of
 from benchmark.data.images import Images, Place
 from benchmark.engine import checkpoint
 from benchmark.engine.attempts import Attempts
@@ -45,40 +45,22 @@ class Desk:
 
 
 def execute(cell: Cell, desk: Desk, *, force: bool = False) -> Stored:
-    """Run the cell, or go on with it, and return its record."""
+    """Run the cell, or go on with it, and return its record. Every try and its end are written down."""
     folder = desk.store.run_folder(cell.id)
-    attempts = Attempts(folder)
     if force:
         checkpoint.discard(folder)
-    saved = checkpoint.load(folder, desk.say)
     code = code_of(cell, desk.methods_from)
-    code_hash = digest(code.model_dump(exclude={"commit", "dirty"}))
-    if saved and (other := _differs(saved, code_hash, desk.environment)):
-        desk.say(f"{cell.name}: its checkpoint is of other {other}; starting afresh")
-        checkpoint.discard(folder)
-        saved = None
+    saved = _checkpoint(cell, desk, code)
     progress = Progress(**json.loads(saved["progress"])) if saved else Progress()
-    number = attempts.begin(progress.saved_at)
-    desk.environment.forget_peak_memory()
+    attempts = Attempts(folder)
+    attempts.begin(progress.saved_at)
     try:
-        run = _prepare(cell, desk, attempts, code_hash)
-        if desk.environment.fingerprint not in progress.fingerprints:
-            progress.fingerprints.append(desk.environment.fingerprint)
+        run = _prepare(cell, desk, attempts, code)
         if saved:
             run.trainer.restore(saved["trainer"])
         run.resume(progress)
-        method = find.load(find.pick("method", cell.method.name, find.methods(desk.methods_from)))
-        diverged_at = None
-        try:
-            method(run, **cell.method.config)
-            if run.epoch != run.epochs:
-                raise UserError(f"{cell.method.name} trained {run.epoch} of {run.epochs} epochs; end with run.train()")
-        except Diverged as diverged:
-            diverged_at = diverged.epoch
-        tries = Tries(number, attempts.lost_seconds(), desk.packed)
-        record, side = record_of(run, cell, desk.environment, code, tries, diverged_at)
-        write_weights(run.trainer.network, desk.store.weights(record.network.weights_hash))
-        stored = desk.store.add(record, side)
+        diverged_at = _follow(run, cell, desk)
+        stored = _write_down(run, cell, desk, attempts, code, diverged_at)
     except Stopped:
         attempts.end("interrupted")
         raise
@@ -91,15 +73,50 @@ def execute(cell: Cell, desk: Desk, *, force: bool = False) -> Stored:
     return stored
 
 
-def _differs(saved: checkpoint.State, code_hash: str, environment: Environment) -> str:
-    """A record is of one code, and of one device, mode and thread count; another processor is let pass."""
-    if saved["code"] != code_hash:
+def _follow(run: Run, cell: Cell, desk: Desk) -> int | None:
+    """The method, from its first line; what its journal tells of is passed over. The epoch it diverged in."""
+    if desk.environment.fingerprint not in run.progress.fingerprints:
+        run.progress.fingerprints.append(desk.environment.fingerprint)
+    method = find.load(find.pick("method", cell.method.name, find.methods(desk.methods_from)))
+    try:
+        method(run, **cell.method.config)
+    except Diverged as diverged:
+        return diverged.epoch
+    if run.epoch != run.epochs:
+        raise UserError(f"{cell.method.name} trained {run.epoch} of {run.epochs} epochs; end with run.train()")
+    return None
+
+
+def _write_down(run: Run, cell: Cell, desk: Desk, attempts: Attempts, code: Code, diverged_at: int | None) -> Stored:
+    tries = Tries(sum(line["event"] == "start" for line in attempts.lines()), attempts.lost_seconds(), desk.packed)
+    record, side = record_of(run, cell, desk.environment, code, tries, diverged_at)
+    write_weights(run.trainer.network, desk.store.weights(record.network.weights_hash))
+    return desk.store.add(record, side)
+
+
+def _checkpoint(cell: Cell, desk: Desk, code: Code) -> checkpoint.State | None:
+    """What to go on from: a record is of one code, one device, one mode, one thread count."""
+    folder = desk.store.run_folder(cell.id)
+    saved = checkpoint.load(folder, desk.say)
+    if saved and (other := _differs(saved, code, desk.environment)):
+        desk.say(f"{cell.name}: its checkpoint is of other {other}; starting afresh")
+        checkpoint.discard(folder)
+        return None
+    return saved
+
+
+def _differs(saved: checkpoint.State, code: Code, environment: Environment) -> str:
+    if saved["code"] != _hash(code):
         return "code"
     return "" if saved.get("how") == _how(environment) else "device, mode or threads"
 
 
 def _how(environment: Environment) -> list[str | int]:
     return [environment.device.type, environment.mode, environment.threads]
+
+
+def _hash(code: Code) -> str:
+    return digest(code.model_dump(exclude={"commit", "dirty"}))
 
 
 def load_images(cell: Cell, root: Path) -> Images:
@@ -117,7 +134,8 @@ def _load_images(data: str, size: int | None, root: Path) -> Images:
     return images
 
 
-def _prepare(cell: Cell, desk: Desk, attempts: Attempts, code_hash: str) -> Run:
+def _prepare(cell: Cell, desk: Desk, attempts: Attempts, code: Code) -> Run:
+    desk.environment.forget_peak_memory()
     images = load_images(cell, desk.data_root)
     batches = Batches(images, cell.recipe, cell.seed, desk.environment.device)
     network = build(cell, batches.classes)
@@ -126,7 +144,7 @@ def _prepare(cell: Cell, desk: Desk, attempts: Attempts, code_hash: str) -> Run:
 
     def save(progress: Progress) -> None:
         nonlocal last_save
-        head = {"code": code_hash, "how": _how(desk.environment), "progress": json.dumps(asdict(progress))}
+        head = {"code": _hash(code), "how": _how(desk.environment), "progress": json.dumps(asdict(progress))}
         state = head | {"trainer": trainer.state()}
         checkpoint.save(desk.store.run_folder(cell.id), state)
         last_save = time.monotonic()

@@ -1,7 +1,7 @@
 """READ THIS FIRST. A run: what a pruning method can do to a network, and how it survives a kill.
 
-A method is a plain function of a `Run`. It trains, recovers, asks, cuts and notes; all the state it
-needs is in its local variables. Every call is written into a journal, and the journal is saved with
+A method is a plain function of a `Run`. It trains, recovers, asks and notes; all the state it needs
+is in its local variables. Every call is written into a journal, and the journal is saved with
 the weights in one atomic checkpoint:
 
     def my_method(run):                        journal after a kill in the second train
