@@ -1,10 +1,13 @@
-"""SIGKILL at random moments: the weights come out as if nothing had happened, and what was lost is known."""
+"""SIGKILL at random moments: the weights come out as if nothing had happened, and what was lost is known.
 
-import mmap
+A child kills itself after a random number of steps, or in the middle of a random write, so that no
+moment depends on how busy the machine is.
+"""
+
 import os
 import random
 import signal
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,8 +22,7 @@ from tests.conftest import make_desk, recipe, tiny
 LAB = (Path(__file__).parent / "lab",)
 METHODS = [*find.methods(), "lab:winding"]
 KILLS = 6  # for each of seven methods: 42
-EPOCHS = 18  # of four steps: more than six attempts can do before they are killed
-MOST_STEPS = 5
+EPOCHS = 16  # of four steps: more than six attempts can do before they are killed
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -28,39 +30,79 @@ def test_killed_and_resumed_equals_undisturbed(method: str, tmp_path: Path, envi
     cell = tiny(method, extra=LAB, recipe=recipe(epochs=EPOCHS))
     whole = execute(cell, make_desk(tmp_path / "whole", environment, methods_from=LAB)).record
     chance = random.Random(method)
-    for _ in range(KILLS):
-        child, steps = start(cell, tmp_path, environment)
-        enough = chance.randint(1, MOST_STEPS)
-        while steps[0] < enough:  # so many steps of this attempt, and a moment more
-            time.sleep(0.001)
-        time.sleep(chance.uniform(0, 0.01))
-        os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        assert os.WIFSIGNALED(status)
-    child, _ = start(cell, tmp_path, environment)
-    _, status = os.waitpid(child, 0)
-    assert status == 0
+    for number in range(KILLS):
+        if number % 2:
+            kill = in_a_write(chance.randint(2, 16))  # a checkpoint a step, two syncs a checkpoint
+            save_every = 0.0
+        else:
+            kill = after_steps(chance.randint(1, 8))
+            save_every = chance.choice([0.0, 0.02, 1e9])
+        status = attempt(cell, tmp_path, environment, kill, save_every)
+        assert os.WIFSIGNALED(status), "it was to be killed"
+    assert attempt(cell, tmp_path, environment) == 0
     (stored,) = make_desk(tmp_path / "killed", environment).store.of(cell.id)
     assert stored.record.network.weights_hash == whole.network.weights_hash
     assert stored.record.outcome == whole.outcome
     assert stored.record.side == whole.side, "curves, journal and bits too"
     assert stored.record.how.attempts == KILLS + 1
+
+
+def test_lost_work_is_counted(tmp_path: Path, environment: Environment) -> None:
+    cell = tiny("one_cycle", recipe=recipe(epochs=EPOCHS))
+    attempt(cell, tmp_path, environment, after_steps(30), save_every=1e9)
+    assert attempt(cell, tmp_path, environment) == 0
+    (stored,) = make_desk(tmp_path / "killed", environment).store.of(cell.id)
     assert stored.record.cost.lost > 0
+    assert stored.record.cost.train > 0
 
 
-def start(cell: Cell, folder: Path, environment: Environment) -> tuple[int, mmap.mmap]:
-    """A child process with torch already loaded, on the cell; it counts its steps where we can see them."""
-    steps = mmap.mmap(-1, 1)
-
-    def watch(run: Run) -> None:
-        steps[0] = min(steps[0] + 1, 255)
-
+def attempt(
+    cell: Cell,
+    folder: Path,
+    environment: Environment,
+    kill: Callable[[], Callable[[Run], None]] = lambda: lambda run: None,
+    save_every: float = 0.02,
+) -> int:
+    """A child process with torch already loaded, on the cell; how it ended."""
     child = os.fork()
     if child == 0:
         code = 1
         try:
-            execute(cell, make_desk(folder / "killed", environment, methods_from=LAB, save_every=0.1, watch=watch))
+            desk = make_desk(folder / "killed", environment, methods_from=LAB, save_every=save_every, watch=kill())
+            execute(cell, desk)
             code = 0
         finally:
             os._exit(code)
-    return child, steps
+    return os.waitpid(child, 0)[1]
+
+
+def after_steps(count: int) -> Callable[[], Callable[[Run], None]]:
+    """Dies as soon as this attempt has done so many steps."""
+
+    def arm() -> Callable[[Run], None]:
+        steps = iter(range(1, count + 1))
+
+        def watch(run: Run) -> None:
+            if next(steps) == count:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        return watch
+
+    return arm
+
+
+def in_a_write(count: int) -> Callable[[], Callable[[Run], None]]:
+    """Dies at the so-many-th sync: bytes written but not renamed, or renamed but not yet on the folder's disk."""
+
+    def arm() -> Callable[[Run], None]:
+        syncs, sync = iter(range(1, count + 1)), os.fsync
+
+        def fsync(handle: int) -> None:
+            if next(syncs) == count:
+                os.kill(os.getpid(), signal.SIGKILL)
+            sync(handle)
+
+        os.fsync = fsync  # in the child alone
+        return lambda run: None
+
+    return arm
