@@ -14,7 +14,8 @@ from benchmark.engine.precision import autocast
 
 # Where a data set's own facts do not say it: training images an epoch, for the estimate alone.
 IMAGES = {"digits": 1437, "cifar10": 50_000, "cifar100": 50_000, "cifar10-jpeg": 50_000, "caltech101": 6_982}
-STEPS = 3
+STEPS, SECONDS = 3, 2.0  # so many steps, or as many as fit in that time
+PIXELS = 128 * 32 * 32  # of one timed step: a step on large images takes fewer of them
 
 
 def hours_per_epoch(cell: Cell, device: str = "auto", threads: int | None = None) -> float | None:
@@ -27,13 +28,14 @@ def hours_per_epoch(cell: Cell, device: str = "auto", threads: int | None = None
     where = prepare(device, threads=threads).device
     network = build(cell, facts.get("classes") or 100).to(where)
     optimizer = optimizer_for(network, recipe)
-    images = torch.rand(recipe.batch, shape[0], side, side, device=where)
-    labels = torch.zeros(recipe.batch, dtype=torch.int64, device=where)
+    some = max(2, min(recipe.batch, PIXELS // side**2))
+    images = torch.rand(some, shape[0], side, side, device=where)
+    labels = torch.zeros(some, dtype=torch.int64, device=where)
     if recipe.channels_last:
         network, images = network.to(memory_format=torch.channels_last), images.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    started = 0.0
-    for step in range(STEPS + 1):
-        if step == 1:  # the first one warms up
+    started, steps = 0.0, -1  # the first step warms up
+    while steps < STEPS and (steps < 1 or time.perf_counter() - started < SECONDS):
+        if steps == 0:
             started = time.perf_counter()
         with autocast(where, recipe.precision):
             loss = F.cross_entropy(network(images), labels)
@@ -41,5 +43,6 @@ def hours_per_epoch(cell: Cell, device: str = "auto", threads: int | None = None
         loss.backward()
         optimizer.step()
         loss.item()
-    seconds = (time.perf_counter() - started) / STEPS
-    return seconds * (count // recipe.batch) / 3600
+        steps += 1
+    seconds = (time.perf_counter() - started) / steps
+    return seconds / some * count / 3600

@@ -1,5 +1,6 @@
 """Which cells are done, pending, stale or blocked, and what the rest will cost. Imports no torch."""
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,7 @@ def estimate(entries: list[Entry], store: Store, *, device: str = "auto", thread
         if key not in known:
             from benchmark.calibrate import hours_per_epoch
 
+            print(f"timing a few steps of {entry.cell.model} on {entry.cell.data} …", file=sys.stderr, flush=True)
             known[key] = (hours_per_epoch(entry.cell, device, threads), "a few timed steps")
         per_epoch, basis = known[key]
         if per_epoch is not None:

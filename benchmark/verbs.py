@@ -109,14 +109,14 @@ def _dry(entries: list[Entry], threads: int | None) -> Report:
             "state": entry.state,
             "cell": entry.cell.name,
             "id": entry.cell.id,
-            "hours": None if entry.hours is None else round(entry.hours, 4),
+            "hours": None if entry.hours is None else round(entry.hours, 6),
             "from": entry.basis,
             "why": entry.why,
         }
         for entry in entries
     ]
     hours = [entry.hours for entry in entries if entry.hours is not None]
-    return {"cells": lines, "counts": _counts(entries), "hours": round(sum(hours), 3), "threads": threads}
+    return {"cells": lines, "counts": _counts(entries), "hours": round(sum(hours), 6), "threads": threads}
 
 
 def _say(report: Report, as_json: bool) -> None:
