@@ -8,20 +8,47 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from benchmark.engine.training import Now as Now
+    from benchmark.errors import UserError as UserError
+    from benchmark.network.criteria import Criterion as Criterion
+    from benchmark.network.criteria import scaled_square as scaled_square
+    from benchmark.network.criteria import scores as scores
+    from benchmark.network.groups import Group as Group
     from benchmark.network.schedules import prune_along as prune_along
     from benchmark.registry import dataset as dataset
     from benchmark.registry import method as method
     from benchmark.registry import model as model
     from benchmark.run import Run as Run
+    from benchmark.view import View as View
 
 FACE = {
+    "Criterion": "benchmark.network.criteria",
+    "Group": "benchmark.network.groups",
+    "Now": "benchmark.engine.training",
     "Run": "benchmark.run",
+    "UserError": "benchmark.errors",
+    "View": "benchmark.view",
     "method": "benchmark.registry",
     "model": "benchmark.registry",
     "dataset": "benchmark.registry",
     "prune_along": "benchmark.network.schedules",
+    "scaled_square": "benchmark.network.criteria",
+    "scores": "benchmark.network.criteria",
 }
-__all__ = ["Run", "dataset", "method", "model", "prune_along"]
+__all__ = [
+    "Criterion",
+    "Group",
+    "Now",
+    "Run",
+    "UserError",
+    "View",
+    "dataset",
+    "method",
+    "model",
+    "prune_along",
+    "scaled_square",
+    "scores",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,9 +5,17 @@ Device, host, threads and code are *how* it was run; they stand in the record, n
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 PROTOCOL = 1  # raise when the same spec comes to mean another experiment
 
@@ -17,10 +25,23 @@ Positive = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0)]
 Amount = Annotated[float, Field(gt=0, lt=1)]
 Kind = Literal["weights", "macs", "params", "channels"]
+CHANNEL_KINDS = ("macs", "params", "channels")  # targets that cuts meet; masks meet `weights`
 
 
 class Spec(BaseModel):
+    """Fields named in LATER are younger than the first records. At their default they are written
+    nowhere, so what was asked before they came keeps its id."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    LATER: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = handler(self)
+        for name in self.LATER:
+            if getattr(self, name) == type(self).model_fields[name].default:
+                del written[name]
+        return written
 
 
 class Sgd(Spec):
@@ -29,6 +50,8 @@ class Sgd(Spec):
     momentum: Share = 0.9
     nesterov: bool = False
     decay: Annotated[float, Field(ge=0)] = 0.0
+    decay_all: bool = True  # False: biases, norms and position embeddings do not decay
+    LATER = ("decay_all",)
 
 
 class Adam(Spec):
@@ -38,6 +61,9 @@ class Adam(Spec):
     lr: Rate
     betas: tuple[Beta, Beta] = (0.9, 0.999)
     decay: Annotated[float, Field(ge=0)] = 0.0
+    eps: Rate = 1e-8
+    decay_all: bool = True  # False: biases, norms and position embeddings do not decay
+    LATER = ("eps", "decay_all")
 
 
 class Steps(Spec):
@@ -75,7 +101,7 @@ class Recipe(Spec):
     batch: Positive
     optimizer: Annotated[Sgd | Adam, Field(discriminator="kind")]
     lr: Annotated[Steps | Cosine | WarmCosine, Field(discriminator="shape")]
-    augment: tuple[Literal["crop4", "flip", "fastai"], ...] = ()
+    augment: tuple[Literal["crop4", "flip", "fastai", "randaugment"], ...] = ()
     precision: Literal["fp32", "bf16"] = "fp32"
     validation: Annotated[int, Field(ge=0)] = 0
     size: Positive | None = None  # pixels a side when the data set's own are not wanted
@@ -93,6 +119,18 @@ class Recipe(Spec):
         if isinstance(self.optimizer, Sgd) and self.optimizer.nesterov and not self.optimizer.momentum:
             raise ValueError("nesterov needs a momentum")
         return self
+
+    def stretched(self, epochs: int) -> "Recipe":
+        """The same schedule over another number of epochs: every place in it moves along."""
+        if epochs == self.epochs:
+            return self
+        lr, times = self.lr, epochs / self.epochs
+        if isinstance(lr, Steps):
+            at = [min(max(1, round(place * times)), epochs - 1) for place in lr.at]
+            lr = lr.model_copy(update={"at": tuple(dict.fromkeys(place for place in at if place > 0))})
+        elif isinstance(lr, Cosine):
+            lr = lr.model_copy(update={"warm": lr.warm * times})
+        return self.model_copy(update={"epochs": epochs, "lr": lr})
 
 
 class Method(Spec):

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from benchmark import find
-from benchmark.cell import Cell, digest
+from benchmark.cell import CHANNEL_KINDS, Cell, digest
 from benchmark.code import Code, code_of
 from benchmark.data.images import Images, Place
 from benchmark.engine import checkpoint
@@ -20,6 +20,8 @@ from benchmark.engine.training import Diverged, Trainer
 from benchmark.engine.weights import write_weights
 from benchmark.errors import NoData, UserError
 from benchmark.network import count
+from benchmark.network.channels import Channels
+from benchmark.parent import find_parents
 from benchmark.result import Tries, record_of
 from benchmark.run import Progress, Run
 from benchmark.store import Store, Stored
@@ -57,8 +59,7 @@ def execute(cell: Cell, desk: Desk, *, force: bool = False) -> Stored:
     try:
         run = _prepare(cell, desk, attempts, code)
         if saved:
-            run.trainer.restore(saved["trainer"])
-        run.resume(progress)
+            run.resume(progress, saved["trainer"])
         diverged_at = _follow(run, cell, desk)
         stored = _write_down(run, cell, desk, attempts, code, diverged_at)
     except Stopped:
@@ -139,6 +140,9 @@ def _prepare(cell: Cell, desk: Desk, attempts: Attempts, code: Code) -> Run:
     images = load_images(cell, desk.data_root)
     batches = Batches(images, cell.recipe, cell.seed, desk.environment.device)
     network = build(cell, batches.classes)
+    shape = (batches.channels, batches.size, batches.size)
+    cuts = cell.remove is not None and cell.remove.kind in CHANNEL_KINDS
+    channels = Channels(network, shape, batches.classes, cell.model) if cuts else None
     trainer = Trainer(network, batches, cell.recipe)
     last_save = time.monotonic()
 
@@ -157,5 +161,6 @@ def _prepare(cell: Cell, desk: Desk, attempts: Attempts, code: Code) -> Run:
             raise Stopped
         return time.monotonic() - last_save >= desk.save_every
 
-    macs = count.macs(network, (images.train.shape[1], batches.size, batches.size))
-    return Run(cell, trainer, macs=macs, save=save, check_in=check_in)
+    macs = count.macs(network, shape)
+    parents = find_parents(cell, desk.store, desk.environment, desk.methods_from)
+    return Run(cell, trainer, macs=macs, channels=channels, parents=parents, save=save, check_in=check_in)

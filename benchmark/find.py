@@ -9,7 +9,7 @@ import ast
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +30,7 @@ class Found:
     about: str
     facts: dict[str, Any]
     defaults: dict[str, Any]
+    choices: dict[str, tuple[Any, ...]] = field(default_factory=dict)  # options that are one of a few
 
     @property
     def function(self) -> str:
@@ -109,7 +110,7 @@ def _in_file(kind: str, path: Path, prefix: str) -> Iterable[Found]:
             if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == kind:
                 about = (ast.get_docstring(node) or head).partition("\n")[0]
                 facts = {k.arg: _literal(k.value, path) for k in mark.keywords if k.arg}
-                yield Found(kind, prefix + node.name, path, about, facts, _defaults(node, path))
+                yield Found(kind, prefix + node.name, path, about, facts, _defaults(node, path), _choices(node))
 
 
 def _defaults(node: ast.FunctionDef, path: Path) -> dict[str, Any]:
@@ -122,6 +123,28 @@ def _defaults(node: ast.FunctionDef, path: Path) -> dict[str, Any]:
         for arg, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
         if default is not None
     }
+
+
+def _choices(node: ast.FunctionDef) -> dict[str, tuple[Any, ...]]:
+    """What `Literal["a", "b"]` and `Criterion` in the signature allow; `| None` may follow."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for arg in node.args.kwonlyargs:
+        for part in ast.walk(arg.annotation) if arg.annotation else ():
+            match part:
+                case ast.Subscript(value=ast.Name(id="Literal"), slice=allowed):
+                    value = ast.literal_eval(allowed)
+                    found[arg.arg] = value if isinstance(value, tuple) else (value,)
+                case ast.Name(id="Criterion"):
+                    found[arg.arg] = criteria()
+    return found
+
+
+@cache
+def criteria() -> tuple[str, ...]:
+    """What may rank: the functions of (view, group) in network/criteria.py, and magnitude for single weights."""
+    tree = ast.parse((HERE / "network" / "criteria.py").read_text())
+    functions = (node for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"))
+    return ("magnitude", *(f.name for f in functions if [a.arg for a in f.args.args[:2]] == ["view", "group"]))
 
 
 def _literal(node: ast.expr, path: Path) -> Any:

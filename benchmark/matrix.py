@@ -29,20 +29,39 @@ class Entry:
 def matrix(
     planned: Iterable[Planned], store: Store, *, device: str, mode: str, methods_from: tuple[Path, ...] = ()
 ) -> list[Entry]:
-    cells = {p.cell.id: p.cell for p in planned}
-    return [Entry(cell, *_state(cell, store, device, mode, methods_from)) for cell in cells.values()]
+    cells = {cell.id: cell for p in planned for cell in (*p.parents, p.cell)}  # parents before their children
+    entries: dict[str, Entry] = {}
+    for id, cell in cells.items():
+        entries[id] = Entry(cell, *_state(cell, entries, store, device, mode, methods_from))
+    for entry in entries.values():
+        if entry.state == "pending" and "start" in entry.cell.parents:
+            _needs_weights(entries[entry.cell.parents["start"]], store)
+    return list(entries.values())
 
 
-def _state(cell: Cell, store: Store, device: str, mode: str, methods_from: tuple[Path, ...]) -> tuple[State, str]:
+def _state(
+    cell: Cell, earlier: dict[str, Entry], store: Store, device: str, mode: str, methods_from: tuple[Path, ...]
+) -> tuple[State, str]:
     records = [s.record for s in store.of(cell.id) if _fits(s.record, device, mode)]
     code = code_of(cell, methods_from)
     if any(record.code.same(code) for record in records):
         return "done", ""
     if records:
         return "stale", "its record is of other code"
-    if missing := [role for role, parent in cell.parents.items() if not store.of(parent)]:
-        return "blocked", f"waits for its parent ({', '.join(missing)})"
+    for role, parent in cell.parents.items():
+        match earlier[parent].state if parent in earlier else "missing":
+            case "pending":
+                return "pending", f"after its parent {parent} ({role})"
+            case "stale" | "blocked" | "missing" as state:
+                return "blocked", f"its parent {parent} ({role}) is {state}"
     return "pending", ""
+
+
+def _needs_weights(start: Entry, store: Store) -> None:
+    """A record published without its weights is no start for anything: the parent runs again."""
+    kept = (store.weights(s.record.network.weights_hash).is_file() for s in store.of(start.cell.id))
+    if start.state == "done" and not any(kept):
+        start.state, start.why = "pending", "its weights were not kept, and others start from them"
 
 
 def _fits(record: Record, device: str, mode: str) -> bool:

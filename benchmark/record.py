@@ -7,6 +7,8 @@ side file that the record names by its hash.
 
 from typing import Any, Literal
 
+from pydantic import JsonValue
+
 from benchmark.cell import Cell, Spec
 from benchmark.code import Code
 
@@ -36,6 +38,8 @@ class Network(Spec):
     nonzero: int
     removed: float  # in the target's own unit
     weights_hash: str
+    latency: dict[str, tuple[float, float]] | None = None  # ms of a pass: median, quartile range; cut networks only
+    LATER = ("latency",)
 
 
 class Cost(Spec):
@@ -49,7 +53,9 @@ class Cost(Spec):
     pretrain: float = 0.0
     training_macs: int
     search_macs: int = 0
+    pretrain_macs: int = 0  # of the parent that it started from, search included
     peak_memory: int  # bytes
+    LATER = ("pretrain_macs",)
 
     @property
     def hours(self) -> float:
@@ -83,6 +89,9 @@ class Record(Spec):
     how: How
     code: Code
     finished: str
+    parents: dict[str, str] = {}  # role -> the record that it was
+    notes: dict[str, JsonValue] = {}  # what the method noted last under each name, where it is a single value
+    LATER = ("parents", "notes")
 
     @property
     def seed(self) -> int:

@@ -4,15 +4,29 @@ They only keep the facts given to them. `find.py` reads the same facts from the 
 that a suite can be planned without importing anything heavy.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def method(*, removes: Collection[str] = (), version: int = 1) -> Callable[[F], F]:
-    """`removes`: the kinds of target it can meet. Raise `version` when it comes to mean another thing."""
-    return _keep(removes=frozenset(removes), version=version)
+def method(
+    *,
+    removes: Collection[str] = (),
+    version: int = 1,
+    variants: Mapping[str, Mapping[str, Any]] | None = None,
+    start: str = "",
+    architecture: str = "",
+) -> Callable[[F], F]:
+    """`removes`: the kinds of target it can meet. Raise `version` when it comes to mean another thing.
+
+    `variants`: named sets of options. `start`: the option that says which share of the epochs a
+    dense parent is trained for; `run.start_from_dense()` takes over its weights. `architecture`: the
+    option that names the method whose widths `run.architecture()` gives.
+    """
+    return _keep(
+        removes=frozenset(removes), version=version, variants=variants or {}, start=start, architecture=architecture
+    )
 
 
 def model(*, input: tuple[int, int, int], classes: int) -> Callable[[F], F]:

@@ -4,6 +4,7 @@ import base64
 import datetime
 import platform
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +13,10 @@ from benchmark.code import Code
 from benchmark.engine.build import build
 from benchmark.engine.environment import Environment
 from benchmark.engine.evaluate import evaluate
+from benchmark.engine.latency import latencies
 from benchmark.engine.weights import weights_hash
 from benchmark.network import count
+from benchmark.network.targets import NEAR
 from benchmark.record import Cost, How, Network, Outcome, Record
 from benchmark.run import Run
 from benchmark.store import pack_side
@@ -28,9 +31,6 @@ class Tries:
     packed: int
 
 
-NEAR = 0.005  # a network within half a point of its target counts as pruned
-
-
 def record_of(
     run: Run, cell: Cell, environment: Environment, code: Code, tries: Tries, diverged_at: int | None
 ) -> tuple[Record, bytes]:
@@ -39,10 +39,15 @@ def record_of(
         test = evaluate(network, batches, batches.test)
         validation = evaluate(network, batches, batches.validation).top1 if cell.recipe.validation else None
     bits = base64.b64encode(np.packbits(test.bits.numpy()).tobytes()).decode()
-    side, packed = pack_side({"curves": progress.curves, "journal": progress.journal, "bits": bits})
+    path = {"curves": progress.curves, "journal": progress.journal, "bits": bits}
+    side, packed = pack_side(path | ({"kept": progress.kept} if progress.kept else {}))
     best = _best(run) or (test.top1, run.epoch - 1)
     shape = (batches.channels, batches.size, batches.size)
     dense = build(cell, batches.classes)
+    macs = count.macs(network, shape)
+    if macs != run.macs:
+        raise ArithmeticError(f"the cut network has {macs} MACs, its widths say {run.macs}")
+    start = run.parents.get("start")
     record = Record(
         id=cell.id,
         cell=cell,
@@ -59,7 +64,7 @@ def record_of(
             diverged_at=diverged_at,
         ),
         network=Network(
-            macs=count.macs(network, shape),
+            macs=macs,
             macs_dense=count.macs(dense, shape),
             macs_nonzero=count.macs_nonzero(network, shape),
             params=count.parameters(network),
@@ -67,6 +72,7 @@ def record_of(
             nonzero=count.nonzero_parameters(network),
             removed=run.measure(),
             weights_hash=weights_hash(network),
+            latency=latencies(network, dense, cell.recipe, batches) if progress.kept else None,
         ),
         cost=Cost(
             train=run.meter.hours("train"),
@@ -76,6 +82,8 @@ def record_of(
             lost=tries.lost_seconds / 3600,
             training_macs=progress.training_macs,
             search_macs=progress.search_macs,
+            pretrain=start.hours if start else 0.0,
+            pretrain_macs=start.training_macs if start else 0,
             peak_memory=environment.peak_memory(),
         ),
         side=side,
@@ -95,8 +103,19 @@ def record_of(
         ),
         code=code,
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        parents={role: parent.content for role, parent in run.parents.items()},
+        notes=_notes(progress.journal),
     )
     return record, packed
+
+
+def _notes(journal: list[dict[str, Any]]) -> dict[str, Any]:
+    """The last single value of each name; series stay in the journal."""
+    noted: dict[str, Any] = {}
+    for entry in journal:
+        if entry["call"] == "note":
+            noted |= {k: v for k, v in entry["result"].items() if isinstance(v, int | float | str)}
+    return noted
 
 
 def _best(run: Run) -> tuple[float, int] | None:

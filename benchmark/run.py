@@ -1,13 +1,14 @@
 """READ THIS FIRST. A run: what a pruning method can do to a network, and how it survives a kill.
 
-A method is a plain function of a `Run`. It trains, recovers, asks and notes; all the state it needs
+A method is a plain function of a `Run`. It trains, asks, cuts and recovers; all the state it needs
 is in its local variables. Every call is written into a journal, and the journal is saved with
 the weights in one atomic checkpoint:
 
-    def my_method(run):                        journal after a kill in the second train
+    def my_method(run):                        journal after a kill in the last train
         run.train(10)                          train [10]  → done at once, from the journal
         keep = run.ask(look_for_something)     ask         → its old answer comes back
-        run.train(weights=shrink(keep))        (none yet)  → goes on from the checkpoint, mid-epoch
+        run.cut(keep)                          cut         → its channels are already gone
+        run.train()                            (none yet)  → goes on from the checkpoint, mid-epoch
 
 So **to resume is to run the function again**: finished calls return their journalled result, the
 call in progress goes on where it was saved, and a call that does not match the journal means that
@@ -15,7 +16,8 @@ the method changed since then, and stops. The weights come out bit for bit as if
 happened, because every random draw is keyed by (seed, epochs trained, step) and nothing else.
 
 The machinery around a run stands in `execute.py` (one cell, from its spec to its record), the
-training loop in `engine/training.py`. Test images are out of a method's reach.
+training loop in `engine/training.py`, what a search may see in `view.py`, channel groups and cuts in
+`network/`. Test images are out of a method's reach.
 """
 
 import json
@@ -27,13 +29,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmark.cell import Cell, canonical, digest
+from benchmark.cell import CHANNEL_KINDS, Cell, canonical, digest
 from benchmark.engine.batches import generator
 from benchmark.engine.evaluate import evaluate
 from benchmark.engine.meter import Meter
-from benchmark.engine.training import Callback, Trainer
+from benchmark.engine.training import Callback, Penalty, Trainer
 from benchmark.errors import UserError
 from benchmark.network import masks
+from benchmark.network.channels import Channels
+from benchmark.network.cuts import Kept
+from benchmark.network.groups import Groups
+from benchmark.parent import Parent
+from benchmark.view import View
 
 Json = Any
 
@@ -42,21 +49,13 @@ class MethodChanged(UserError):
     """The method does not make the calls its journal tells of."""
 
 
-@dataclass(frozen=True)
-class View:
-    """What a search may look at: the network in evaluation mode, training images, seeded chance."""
-
-    network: nn.Module
-    images: Callable[[int], tuple[Tensor, Tensor]]
-    rng: torch.Generator
-
-
 @dataclass
 class Progress:
     """All of a run that is not tensors. It is JSON, and lies in the checkpoint beside the weights."""
 
     journal: list[dict[str, Json]] = field(default_factory=list)
     epochs_into_call: int = 0
+    kept: Kept = field(default_factory=dict)  # channels left, in the numbers of the dense network
     curves: list[dict[str, Json]] = field(default_factory=list)
     training_macs: int = 0
     search_macs: int = 0
@@ -74,25 +73,37 @@ class Run:
         trainer: Trainer,
         *,
         macs: int,
+        channels: Channels | None = None,
+        parents: dict[str, Parent] | None = None,
         save: Callable[[Progress], None] = lambda progress: None,
         check_in: Callable[["Run"], bool] = lambda run: False,
     ) -> None:
         self.target = cell.remove.amount if cell.remove else 0.0
+        self.kind = cell.remove.kind if cell.remove else ""
         self.epochs, self.seed = cell.recipe.epochs, cell.seed
         self.epoch, self.removed = 0, 0.0
         self._write, self._check_in, self._calls = save, check_in, 0
         # the machinery's, not a method's
-        self.cell, self.trainer, self.macs = cell, trainer, macs
+        self.cell, self.trainer, self.macs, self.channels = cell, trainer, macs, channels
+        self.parents = parents or {}
         self.meter, self.progress = Meter(), Progress()
 
     # ---- what a method may do ----------------------------------------------------------------
 
     def train(
-        self, epochs: int | None = None, *, grads: Callback | None = None, weights: Callback | None = None
+        self,
+        epochs: int | None = None,
+        *,
+        loss: Penalty | None = None,
+        grads: Callback | None = None,
+        weights: Callback | None = None,
+        lag: int = 0,
     ) -> None:
         """Train on along the schedule: `epochs` of it, or to its end.
 
-        `grads(network, now)` runs after each backward pass, `weights(network, now)` after each step.
+        `loss(network, now)` is added to the cross-entropy, `grads(network, now)` runs after each
+        backward pass, `weights(network, now)` after each step. With `lag` the rates are late by so
+        many epochs.
         """
         start = self.epoch
         count = self.epochs - start if epochs is None else epochs
@@ -100,24 +111,69 @@ class Run:
             raise UserError(f"train({count}): {self.epochs - start} epochs of the schedule are left")
 
         def work() -> int:
-            self._train("train", count, lambda i: start + i, grads, weights)
+            self._train("train", count, lambda i: start + i, loss=loss, grads=grads, weights=weights, lag=lag)
             self.epoch = start + count
             return count
 
-        self._call("train", [count], work)
+        self._call("train", [count, lag], work)
 
     def recover(self, epochs: int, *, at: int) -> None:
         """Train outside the schedule, at the learning rate of epoch `at`. It counts as cost."""
-        self._call("recover", [epochs, at], lambda: self._train("recover", epochs, lambda i: at, None, None))
+        self._call("recover", [epochs, at], lambda: self._train("recover", epochs, lambda i: at))
 
     def ask(self, look: Callable[..., Json], *args: Json) -> Json:
         """`look(view, *args)`: search for something, change nothing; a small JSON value comes back."""
         name = f"ask {look.__name__}"
         return self._call(name, list(args), lambda: self._ask(look, *args))
 
+    def cut(self, kept: Kept, *, momentum: str = "keep") -> None:
+        """Remove every channel that `kept` does not name, in the groups that it names, for real.
+
+        The optimizer's momentum goes on for the channels that stay, unless `momentum` is "reset".
+        """
+        self._call("cut", [kept, momentum], lambda: self._cut(kept, momentum))
+
     def note(self, **values: Json) -> None:
         """Put values beside the curves, for the record and the figures."""
         self._call("note", values, lambda: values)
+
+    def buffer(self, name: str, like: str) -> Tensor:
+        """A tensor like the parameter `like`, for scores gathered over steps: saved, and cut along with it.
+
+        Ask for it anew in each callback: after a cut it is another tensor.
+        """
+        return self.trainer.buffer(name, like)
+
+    @property
+    def groups(self) -> Groups:
+        """The channel groups as they are now: which tensors hold a channel, and where."""
+        if self.channels is None:
+            raise UserError("this cell removes no channels, so it has no groups")
+        return self.channels.groups
+
+    def start_from_dense(self) -> None:
+        """Take over the weights of the same seed's dense network; its epochs and hours count as this cell's."""
+        self._call("start from dense", [], self._start_from_dense)
+
+    def architecture(self) -> Json:
+        """The parent's: its `widths`, group by group, and the `training_macs` it was found with."""
+        parent = self._parent("architecture_of")
+        return self._call("architecture", [], lambda: {"widths": parent.widths, "training_macs": parent.training_macs})
+
+    def stretch(self, times: float) -> None:
+        """Before any training: make the schedule `times` as long, its learning rates stretched along."""
+
+        def work() -> None:
+            if self.trainer.trained:
+                raise UserError("stretch(): the schedule has begun")
+            self.epochs = max(1, round(times * self.epochs))
+
+        self._call("stretch", [times], work)
+
+    def macs_to_train(self, epochs: int) -> int:
+        """What so many epochs cost with the network as it is now; a backward pass counts as two forward."""
+        batches = self.trainer.batches
+        return 3 * self.macs * batches.steps * batches.recipe.batch * epochs
 
     # ---- the journal -------------------------------------------------------------------------
 
@@ -134,13 +190,14 @@ class Run:
                 )
         else:
             result = json.loads(canonical(work()))
-            entry = {"call": name, "args": asked, "result": result, "epoch": self.epoch, "removed": self.measure()}
+            place = {"epoch": self.epoch, "epochs": self.epochs, "removed": self.measure()}
+            entry = {"call": name, "args": asked, "result": result} | place
             journal.append(entry)
             self.progress.epochs_into_call = 0
             if self._check_in(self):
                 self.save()
         self._calls += 1
-        self.epoch, self.removed = entry["epoch"], entry["removed"]
+        self.epoch, self.epochs, self.removed = entry["epoch"], entry["epochs"], entry["removed"]
         return entry["result"]
 
     def save(self) -> None:
@@ -148,22 +205,34 @@ class Run:
         self.progress.saved_at = time.time()
         self._write(self.progress)
 
-    def resume(self, progress: Progress) -> None:
-        """Take over what a checkpoint holds; the trainer has taken over its tensors."""
+    def resume(self, progress: Progress, tensors: dict[str, Any]) -> None:
+        """Take over what a checkpoint holds: first the cuts, then the tensors that are left."""
         self.progress = progress
         self.meter.seconds = dict(progress.seconds)
+        if progress.kept:
+            self._remove(progress.kept, "keep")
+        self.trainer.restore(tensors)
 
     # ---- the work behind the calls -----------------------------------------------------------
 
     def _train(
-        self, kind: str, count: int, place: Callable[[int], int], grads: Callback | None, weights: Callback | None
+        self,
+        kind: str,
+        count: int,
+        place: Callable[[int], int],
+        *,
+        loss: Penalty | None = None,
+        grads: Callback | None = None,
+        weights: Callback | None = None,
+        lag: int = 0,
     ) -> None:
-        batches = self.trainer.batches
+        trainer = self.trainer
+        trainer.recipe = self.cell.recipe.stretched(self.epochs)
         while self.progress.epochs_into_call < count:
             at = place(self.progress.epochs_into_call)
             with self.meter.on(kind):
-                epoch = self.trainer.epoch(at, grads=grads, weights=weights, after_step=self._after_step)
-            self.progress.training_macs += 3 * self.macs * batches.steps * batches.recipe.batch
+                epoch = trainer.epoch(at, loss=loss, grads=grads, weights=weights, lag=lag, after_step=self._after_step)
+            self.progress.training_macs += self.macs_to_train(1)
             point = {"kind": kind, "at": at, "lr": epoch.lr, "loss": epoch.loss, "top1": epoch.top1}
             self.progress.curves.append(point | self._look_at_it(kind, at))
             self.progress.epochs_into_call += 1
@@ -178,9 +247,9 @@ class Run:
         """What the curves say of the network after an epoch; the test images only now and then."""
         network, batches, recipe = self.trainer.network, self.trainer.batches, self.cell.recipe
         seen: dict[str, Json] = {"macs": self.macs, "removed": self.measure()}
-        if self.cell.remove and self.cell.remove.kind == "weights":
+        if self.kind == "weights":
             seen["nonzeros"] = list(masks.nonzeros(network).values())
-        if kind == "train" and ((at + 1) % recipe.test_every == 0 or at >= recipe.epochs - 10):
+        if kind == "train" and ((at + 1) % recipe.test_every == 0 or at >= self.epochs - 10):
             with self.meter.on("evaluate"):
                 seen["test"] = evaluate(network, batches, batches.test).top1
                 if recipe.validation:
@@ -190,18 +259,19 @@ class Run:
     def _ask(self, look: Callable[..., Json], *args: Json) -> Json:
         network, batches = self.trainer.network, self.trainer.batches
         name = f"{look.__name__} {self._calls}"
-        view = View(network, lambda n: batches.look(n, name), generator("ask", self.seed, name))
+        chance = generator("ask", self.seed, name)
+        view = View(network, lambda n: batches.look(n, name), chance, self.channels, self.trainer.buffers, self.kind)
         before = _versions(network)
         seen = 0
 
         def count_images(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             nonlocal seen
-            seen += len(inputs[0])
+            seen += len(inputs[0]) * (3 if torch.is_grad_enabled() else 1)
 
         counting = network.register_forward_hook(count_images)
         network.eval()
         try:
-            with self.meter.on("search"):
+            with self.meter.on("search"), torch.no_grad():
                 answer = look(view, *args)
         finally:
             counting.remove()
@@ -210,9 +280,36 @@ class Run:
         self.progress.search_macs += self.macs * seen
         return answer
 
+    def _cut(self, kept: Kept, momentum: str) -> dict[str, Json]:
+        if momentum not in ("keep", "reset"):
+            raise UserError(f"cut(momentum={momentum!r}): keep or reset")
+        channels = self._remove(kept, momentum)
+        self.progress.kept = channels.kept
+        return {"macs": self.macs, "widths": {name: channels.widths[name] for name in kept}}
+
+    def _remove(self, kept: Kept, momentum: str) -> Channels:
+        if self.channels is None:
+            raise UserError("this cell removes no channels; cut() is for targets in macs, params or channels")
+        self.trainer.cut(self.channels.cut(self.trainer.network, kept), momentum)
+        self.macs = self.channels.costs.count("macs", self.channels.widths)
+        return self.channels
+
+    def _start_from_dense(self) -> Json:
+        parent = self._parent("start")
+        self.trainer.network.load_state_dict(parent.weights())
+        self.trainer.trained = self.epoch = parent.epochs
+        return {"parent": parent.content, "epochs": parent.epochs}
+
+    def _parent(self, role: str) -> Parent:
+        if role not in self.parents:
+            raise UserError(f"{self.cell.method.name} has no parent ({role}); its @method(...) must ask for one")
+        return self.parents[role]
+
     def measure(self) -> float:
         """The share removed by now, in the cell's own unit."""
-        return masks.removed(self.trainer.network) if self.cell.remove else 0.0
+        if self.kind in CHANNEL_KINDS and self.channels:
+            return self.channels.costs.removed(self.kind, self.channels.widths)
+        return masks.removed(self.trainer.network) if self.kind else 0.0
 
 
 def _versions(network: nn.Module) -> list[int]:

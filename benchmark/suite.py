@@ -5,6 +5,7 @@ suite.toml ──▶ read() ──▶ Suite ──▶ plan() ──▶ [Planned(
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue
@@ -26,6 +27,7 @@ class Planned:
     label: str
     floor: float
     track: str
+    parents: tuple[Cell, ...] = ()  # all cells that must be done before it, in that order
 
 
 TIERS = ("full", "small")
@@ -85,8 +87,7 @@ def _plan_table(suite: Suite, index: int, table: Table, tier: str) -> Iterator[P
         recipe = recipe.model_copy(update={"epoch_images": small.epoch_images, "size": None})
     if recipe.epoch_images and recipe.batch > recipe.epoch_images:
         raise UserError(f"{where / 'recipe'}batch {recipe.batch} is larger than an epoch of {recipe.epoch_images}")
-    dense = Method(name="dense", version=find.methods()["dense"].facts["version"])
-    methods: list[Entry] = [(dense, "dense", [None])]  # the reference of every table
+    methods: list[Entry] = [(_dense(), "dense", [None])]  # the reference of every table
     methods += [_method(suite, entry, table, where / "methods") for entry in table.methods if entry != "dense"]
     methods += [_method(suite, name, table, where) for name in _guests(suite, table)]
     labels = [(label, remove) for _, label, removes in methods for remove in removes]
@@ -100,8 +101,44 @@ def _plan_table(suite: Suite, index: int, table: Table, tier: str) -> Iterator[P
         for method, label, removes in methods:
             for remove in removes:
                 for seed in seeds_of(table.seeds or suite.file.seeds, where / "seeds"):
-                    cell = Cell(data=data, model=model, method=method, remove=remove, recipe=recipe, seed=seed)
-                    yield Planned(cell, table.name, label, floor, table.track)
+                    asked = Cell(data=data, model=model, method=method, remove=remove, recipe=recipe, seed=seed)
+                    cell, parents = with_parents(asked, methods, suite.methods_from, where / "methods")
+                    yield Planned(cell, table.name, label, floor, table.track, parents)
+
+
+def with_parents(
+    cell: Cell, methods: list[Entry], methods_from: tuple[Path, ...], where: object = ""
+) -> tuple[Cell, tuple[Cell, ...]]:
+    """The cell with its parents' ids in it, and those parents, theirs first. Its method's file says what it needs."""
+    facts = find.pick("method", cell.method.name, find.methods(methods_from), str(where)).facts
+    roles: dict[str, str] = {}
+    before: list[Cell] = []
+    if share := cell.method.config.get(facts.get("start", "")):
+        epochs = max(1, round(float(str(share)) * cell.recipe.epochs))
+        if epochs >= cell.recipe.epochs:
+            raise UserError(f"{where}{cell.method.name}: {facts['start']} = {share} leaves no epoch of its own")
+        recipe = cell.recipe.stretched(epochs)
+        start = cell.model_copy(update={"method": _dense(), "remove": None, "recipe": recipe})
+        roles["start"], before = start.id, [*before, start]
+    if name := cell.method.config.get(facts.get("architecture", "")):
+        other = _of(str(name), methods, methods_from, where)
+        found, earlier = with_parents(cell.model_copy(update={"method": other}), methods, methods_from, where)
+        roles["architecture_of"], before = found.id, [*before, *earlier, found]
+    return (cell.model_copy(update={"parents": roles}) if roles else cell), tuple(before)
+
+
+def _of(name: str, methods: list[Entry], methods_from: tuple[Path, ...], where: object) -> Method:
+    """The method that another is about: by its label in this table, by its name, or as its file has it."""
+    for fits in ([m for m, label, _ in methods if label == name], [m for m, _, _ in methods if m.name == name]):
+        if len(fits) > 1:
+            raise UserError(f"{where}of = {name!r}: several rows are; give the one meant a label with `as`")
+        if fits:
+            return fits[0]
+    return configured(name, {}, methods_from, where)[0]
+
+
+def _dense() -> Method:
+    return Method(name="dense", version=find.methods()["dense"].facts["version"])
 
 
 def _guests(suite: Suite, table: Table) -> list[str]:
@@ -117,30 +154,49 @@ def _guests(suite: Suite, table: Table) -> list[str]:
 
 
 def _method(suite: Suite, entry: str | dict[str, JsonValue], table: Table, where: Where) -> Entry:
-    """One entry of `methods`: a name, or a name with options."""
-    given = {"name": entry} if isinstance(entry, str) else dict(entry)
+    """One entry of `methods`: a name, or a name with options; and what of the table's targets it meets."""
+    given: dict[str, JsonValue] = {"name": entry} if isinstance(entry, str) else dict(entry)
     name = given.pop("name", None)
     if not isinstance(name, str):
         raise UserError(f"{where}a method is a name or {{ name = … }}")
-    found = find.pick("method", name, find.methods(suite.methods_from), str(where))
+    label = given.pop("as", None)
+    method, described = configured(name, given, suite.methods_from, where)
+    label = label if isinstance(label, str) else described
+    kinds = set(find.methods(suite.methods_from)[name].facts.get("removes", ()))
+    if not kinds:
+        return method, label, [None]
+    if wrong := set(table.remove) - kinds:
+        raise UserError(
+            f"{where}{name} cannot remove {', '.join(sorted(wrong))}; it removes {', '.join(sorted(kinds))}"
+        )
+    removes: list[Remove | None] = [Remove(kind=k, amount=a) for k, amounts in table.remove.items() for a in amounts]
+    if not removes:
+        raise UserError(f"{where}{name}: the table says nothing of what to remove")
+    return method, label, removes
+
+
+def configured(
+    name: str, given: dict[str, JsonValue], methods_from: tuple[Path, ...], where: object = ""
+) -> tuple[Method, str]:
+    """A method with all its options resolved, and its label. An option left at None was not asked for."""
+    found = find.pick("method", name, find.methods(methods_from), str(where))
+    variants = found.facts.get("variants", {})
+    variant = given.pop("variant", "") if variants else ""
+    if variant and variant not in variants:
+        raise UnknownName(f"variant of {name}", str(variant), variants, str(where))
     for key, value in given.items():
         if key not in found.defaults:
             raise UnknownName(f"option of {name}", key, found.defaults, str(where))
         if not _same_kind(value, found.defaults[key]):
             raise UserError(f"{where}{name}.{key} = {value!r}: expected a value like {found.defaults[key]!r}")
-    if later := set(table.remove) - {"weights"}:
-        raise UserError(f"{where}removing {', '.join(sorted(later))} is not built yet; weights only")
-    kinds = set(found.facts.get("removes", ()))
-    if wrong := set(table.remove) - kinds:
-        can = ", ".join(sorted(kinds)) or "nothing"
-        raise UserError(f"{where}{name} cannot remove {', '.join(sorted(wrong))}; it removes {can}")
-    removes: list[Remove | None] = [Remove(kind=k, amount=a) for k, amounts in table.remove.items() for a in amounts]
-    if not removes:
-        raise UserError(f"{where}{name}: the table says nothing of what to remove")
-    changed = {key: value for key, value in given.items() if value != found.defaults[key]}
-    label = name + (f"({', '.join(f'{k}={_short(v)}' for k, v in changed.items())})" if changed else "")
-    config = {key: _like(given.get(key, default), default) for key, default in found.defaults.items()}
-    return Method(name=name, version=found.facts.get("version", 1), config=config), label, removes
+        if key in found.choices and value not in found.choices[key]:
+            raise UnknownName(f"{name}.{key}", str(value), [str(choice) for choice in found.choices[key]], str(where))
+    options = {**found.defaults, **variants.get(variant, {}), **given}
+    changed = [f"{key}={_short(value)}" for key, value in given.items() if value != found.defaults[key]]
+    marks = [*([str(variant)] if variant else []), *changed]
+    config = {key: _like(options[key], default) for key, default in found.defaults.items() if options[key] is not None}
+    method = Method(name=name, version=found.facts.get("version", 1), config=config)
+    return method, name + (f"({', '.join(marks)})" if marks else "")
 
 
 ONLY = ("table", "method", "model", "data", "seed", "amount")

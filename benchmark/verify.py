@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from safetensors import SafetensorError
 
 from benchmark.engine.batches import Batches
 from benchmark.engine.build import build
 from benchmark.engine.environment import Environment
 from benchmark.engine.evaluate import evaluate
+from benchmark.engine.layout import layout
 from benchmark.engine.weights import read_weights, weights_hash
 from benchmark.errors import Damaged, UserError
 from benchmark.execute import load_images
-from benchmark.network import count
+from benchmark.network import count, cuts
+from benchmark.network.channels import Channels
 from benchmark.store import Store, Stored
 
 
@@ -49,11 +50,14 @@ def verify(stored: Stored, store: Store, environment: Environment, data_root: Pa
     images = load_images(cell, data_root)
     batches = Batches(images, cell.recipe, cell.seed, environment.device)
     network = build(cell, batches.classes)
+    shape = (batches.channels, batches.size, batches.size)
+    if kept := store.side(stored).get("kept"):
+        channels = Channels(network, shape, batches.classes, cell.model)
+        cuts.apply(network, channels.cut(network, kept))
     try:
         network.load_state_dict(read_weights(path))
     except (SafetensorError, RuntimeError) as error:
         raise Damaged(f"{path}: not the weights of {cell.model}: {str(error).splitlines()[0]}") from error
-    shape = (batches.channels, batches.size, batches.size)
     checks = [
         Check("cell id", record.id, cell.id),
         Check("weights", record.network.weights_hash, weights_hash(network)),
@@ -64,8 +68,9 @@ def verify(stored: Stored, store: Store, environment: Environment, data_root: Pa
         Check("nonzero parameters", record.network.nonzero, count.nonzero_parameters(network)),
         Check("decoded data", record.how.data_hash, batches.data_hash),
     ]
-    layout = torch.channels_last if cell.recipe.channels_last else torch.contiguous_format
-    network = network.to(environment.device, memory_format=layout)  # type: ignore[call-overload]
+    network = network.to(environment.device)
+    batches.layout = layout(network, cell.recipe, environment.device)
+    network.to(memory_format=batches.layout)  # type: ignore[call-overload]
     test = evaluate(network, batches, batches.test)
     packed = np.frombuffer(base64.b64decode(store.side(stored)["bits"]), dtype=np.uint8)
     bits = np.unpackbits(packed)[: record.outcome.n].astype(bool)

@@ -5,12 +5,12 @@ Paper:     Zhu and Gupta, arXiv 1710.01878 (2017). Baseline of One-Cycle Pruning
 Expected:  the One-Cycle blog's ResNet-18 on Imagenette, 95 %: 77.1 %.
 """
 
-from benchmark import Run, method, prune_along
+from benchmark import Criterion, Run, method, prune_along
 
 
-@method(removes={"weights"}, version=1)
-def agp(run: Run, *, start: float = 0.2) -> None:
-    prune_along(run, lambda t: fraction(t, start))
+@method(removes={"weights", "macs", "params", "channels"}, version=1)
+def agp(run: Run, *, start: float = 0.2, by: Criterion | None = None) -> None:
+    prune_along(run, lambda t: fraction(t, start), by=by)
 
 
 def fraction(t: float, start: float = 0.2) -> float:

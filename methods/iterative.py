@@ -6,12 +6,12 @@ Expected:  the blog's ResNet-18 on Imagenette, 95 %: 66.9 %.
 
 from math import ceil
 
-from benchmark import Run, method, prune_along
+from benchmark import Criterion, Run, method, prune_along
 
 
-@method(removes={"weights"}, version=1)
-def iterative(run: Run, *, n: int = 3, start: float = 0.2) -> None:
-    prune_along(run, lambda t: fraction(t, n, start))
+@method(removes={"weights", "macs", "params", "channels"}, version=1)
+def iterative(run: Run, *, n: int = 3, start: float = 0.2, by: Criterion | None = None) -> None:
+    prune_along(run, lambda t: fraction(t, n, start), by=by)
 
 
 def fraction(t: float, n: int = 3, start: float = 0.2) -> float:

@@ -10,12 +10,12 @@ Choices:   alpha 14, beta 5 as the paper's README says; the authors' library has
 
 from math import exp
 
-from benchmark import Run, method, prune_along
+from benchmark import Criterion, Run, method, prune_along
 
 
-@method(removes={"weights"}, version=1)
-def one_cycle(run: Run, *, alpha: float = 14.0, beta: float = 5.0) -> None:
-    prune_along(run, lambda t: fraction(t, alpha, beta))
+@method(removes={"weights", "macs", "params", "channels"}, version=1)
+def one_cycle(run: Run, *, alpha: float = 14.0, beta: float = 5.0, by: Criterion | None = None) -> None:
+    prune_along(run, lambda t: fraction(t, alpha, beta), by=by)
 
 
 def fraction(t: float, alpha: float = 14.0, beta: float = 5.0) -> float:

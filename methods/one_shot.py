@@ -5,12 +5,12 @@ Baseline of One-Cycle Pruning (arXiv 2107.02086). The authors' blog prunes after
 Expected:  the blog's ResNet-18 on Imagenette, 95 %: 75.5 % (with a constant learning rate).
 """
 
-from benchmark import Run, method, prune_along
+from benchmark import Criterion, Run, method, prune_along
 
 
-@method(removes={"weights"}, version=1)
-def one_shot(run: Run, *, start: float = 0.4) -> None:
-    prune_along(run, lambda t: fraction(t, start))
+@method(removes={"weights", "macs", "params", "channels"}, version=1)
+def one_shot(run: Run, *, start: float = 0.4, by: Criterion | None = None) -> None:
+    prune_along(run, lambda t: fraction(t, start), by=by)
 
 
 def fraction(t: float, start: float = 0.4) -> float:

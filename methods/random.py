@@ -6,6 +6,6 @@ Whatever a criterion is worth shows against this row. Scores are drawn once a la
 from benchmark import Run, method, prune_along
 
 
-@method(removes={"weights"}, version=1)
+@method(removes={"weights", "macs", "params", "channels"}, version=1)
 def random(run: Run, *, start: float = 0.4) -> None:
     prune_along(run, lambda t: 1.0 if t >= start else 0.0, by="random")

@@ -4,14 +4,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from benchmark import find
-from benchmark.cell import Cell, Method, Recipe, Remove, Sgd, WarmCosine
+from benchmark.cell import Cell, Recipe, Remove, Sgd, WarmCosine
+from benchmark.data.images import Images
+from benchmark.engine.batches import Batches
 from benchmark.engine.environment import Environment, prepare
-from benchmark.execute import Desk
-from benchmark.store import Store
+from benchmark.execute import Desk, execute
+from benchmark.store import Store, Stored
+from benchmark.suite import configured, with_parents
 
 torch.set_num_threads(1)
 
@@ -47,15 +51,34 @@ def recipe(**changes: Any) -> Recipe:
     return Recipe(**(base | changes))
 
 
-def tiny(method: str = "dense", *, extra: tuple[Path, ...] = (), **changes: Any) -> Cell:
-    """A cell of a second or so. `config` and `recipe` may be given; the rest are cell fields."""
-    found = find.methods(extra)[method]
-    amount = changes.pop("amount", 0.9)
-    remove = None if method == "dense" else Remove(kind="weights", amount=amount)
-    config = {**found.defaults, **changes.pop("config", {})}
-    version = found.facts.get("version", 1)
+# Options that fit a schedule of a few epochs, for methods whose own speak of hundreds.
+SHORT: dict[str, dict[str, Any]] = {"ocspruner": {"monitor": 0, "sl_start": 0, "sl_end": 1}}
+
+
+def planned(method: str = "dense", *, extra: tuple[Path, ...] = (), **changes: Any) -> tuple[Cell, tuple[Cell, ...]]:
+    """A cell of a second or so, and its parents. `config`, `recipe`, `kind`, `amount` may be given, and cell fields."""
+    removes = find.methods(extra)[method].facts.get("removes", ())
+    kind = changes.pop("kind", "weights" if "weights" in removes else "macs")
+    amount = changes.pop("amount", 0.9 if kind == "weights" else 0.4)
+    options = {**SHORT.get(method, {}), **changes.pop("config", {})}
     fields: dict[str, Any] = {"data": "digits", "model": "resnet_tiny", "seed": 0, "recipe": recipe()} | changes
-    return Cell(method=Method(name=method, version=version, config=config), remove=remove, **fields)
+    remove = Remove(kind=kind, amount=amount) if removes else None
+    cell = Cell(method=configured(method, options, extra)[0], remove=remove, **fields)
+    others = [(configured(name, dict(given), extra)[0], name, []) for name, given in SHORT.items()]
+    return with_parents(cell, others, extra)
+
+
+def tiny(method: str = "dense", **options: Any) -> Cell:
+    return planned(method, **options)[0]
+
+
+def finish(method: str, desk: Desk, **options: Any) -> Stored:
+    """Parents first, then the cell itself."""
+    cell, parents = planned(method, extra=desk.methods_from, **options)
+    for parent in parents:
+        if not desk.store.of(parent.id):
+            execute(parent, desk)
+    return execute(cell, desk)
 
 
 @pytest.fixture
@@ -89,3 +112,15 @@ models = { resnet_tiny = 10.0 }
 methods = ["one_cycle", "one_shot"]
 remove = { weights = [0.9] }
 """
+
+
+@pytest.fixture
+def batches() -> Batches:
+    """Sixty-four coloured images of 16 × 16 in ten classes, one batch of them an epoch."""
+    draw = np.random.default_rng(0)
+    pixels = draw.integers(0, 256, (128, 3, 16, 16), dtype=np.uint8)
+    labels = np.arange(128, dtype=np.int64) % 10
+    images = Images(
+        pixels[:64], labels[:64], pixels[64:], labels[64:], tuple("0123456789"), ((0.5,) * 3, (0.25,) * 3), ""
+    )
+    return Batches(images, recipe(batch=64, validation=0, epoch_images=None), 0, torch.device("cpu"))

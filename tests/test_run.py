@@ -12,7 +12,7 @@ from benchmark.engine import checkpoint
 from benchmark.errors import UserError
 from benchmark.execute import Desk, Stopped, execute
 from benchmark.run import Run
-from tests.conftest import make_desk, recipe, tiny
+from tests.conftest import finish, make_desk, recipe, tiny
 
 LAB = (Path(__file__).parent / "lab",)
 
@@ -193,10 +193,9 @@ def test_the_test_images_decide_nothing(tmp_path: Path, environment: Any, monkey
 
     load = module.load_images
     for name in find.methods():
-        cell = tiny(name, recipe=recipe(epochs=3, epoch_images=None))
-        before = execute(cell, make_desk(tmp_path / "a", environment)).record
+        before = finish(name, make_desk(tmp_path / "a", environment), recipe=recipe(epochs=3, epoch_images=None)).record
         monkeypatch.setattr(module, "load_images", lambda *a: replace(i := load(*a), test=255 - i.test[::-1]))
-        after = execute(cell, make_desk(tmp_path / "b", environment)).record
+        after = finish(name, make_desk(tmp_path / "b", environment), recipe=recipe(epochs=3, epoch_images=None)).record
         monkeypatch.setattr(module, "load_images", load)
         assert before.how.data_hash != after.how.data_hash
         assert before.network.weights_hash == after.network.weights_hash

@@ -10,10 +10,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as tv
 
 from benchmark.errors import UnknownName
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
+Operation = Callable[[Tensor, float], Tensor]
+Shear = tuple[float, float]
 
 
 def crop4(images: Tensor, draw: torch.Generator) -> Tensor:
@@ -61,7 +65,47 @@ def fastai(images: Tensor, draw: torch.Generator) -> Tensor:
     return (((warped - middle) * gain + middle) * light).clamp(0, 255)
 
 
-AUGMENTS: dict[str, Augment] = {"crop4": crop4, "flip": flip, "fastai": fastai}
+def randaugment(images: Tensor, draw: torch.Generator) -> Tensor:
+    """RandAugment (Cubuk et al. 2020): twice one of fourteen operations an image, at magnitude 9 of 30.
+
+    Images that drew the same operation and sign go through torchvision's together.
+    """
+    for _ in range(2):
+        drawn = torch.randint(0, len(OPERATIONS), (len(images),), generator=draw)
+        signs = torch.randint(0, 2, (len(images),), generator=draw)
+        images = images.clone()
+        for number, operation in enumerate(OPERATIONS):
+            for sign in (0, 1):
+                chosen = ((drawn == number) & (signs == sign)).nonzero().flatten().to(images.device)
+                if len(chosen):
+                    images[chosen] = operation(images[chosen], 0.3 * (1 - 2 * sign))
+    return images
+
+
+def _moved(images: Tensor, angle: float = 0.0, shift: tuple[int, int] = (0, 0), shear: Shear = (0.0, 0.0)) -> Tensor:
+    moved: Tensor = tv.affine(images, angle, list(shift), 1.0, list(shear), interpolation=InterpolationMode.NEAREST)
+    return moved
+
+
+# An operation gets pixels and a signed strength between -1 and 1, and does by that much of its range.
+OPERATIONS: tuple[Operation, ...] = (
+    lambda x, s: x,
+    lambda x, s: tv.autocontrast(x),
+    lambda x, s: tv.equalize(x),
+    lambda x, s: _moved(x, angle=30 * s),
+    lambda x, s: tv.solarize(x, 255 * (1 - abs(s))),
+    lambda x, s: tv.posterize(x, 8 - round(4 * abs(s))),
+    lambda x, s: tv.adjust_saturation(x, 1 + 0.9 * s),
+    lambda x, s: tv.adjust_contrast(x, 1 + 0.9 * s),
+    lambda x, s: tv.adjust_brightness(x, 1 + 0.9 * s),
+    lambda x, s: tv.adjust_sharpness(x, 1 + 0.9 * s),
+    lambda x, s: _moved(x, shear=(math.degrees(math.atan(0.3 * s)), 0.0)),
+    lambda x, s: _moved(x, shear=(0.0, math.degrees(math.atan(0.3 * s)))),
+    lambda x, s: _moved(x, shift=(round(150 / 331 * x.shape[3] * s), 0)),
+    lambda x, s: _moved(x, shift=(0, round(150 / 331 * x.shape[2] * s))),
+)
+
+AUGMENTS: dict[str, Augment] = {"crop4": crop4, "flip": flip, "fastai": fastai, "randaugment": randaugment}
 
 
 def augments(names: tuple[str, ...]) -> list[Augment]:

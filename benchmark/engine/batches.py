@@ -12,7 +12,7 @@ from benchmark.data.images import Images
 from benchmark.engine.augment import augments
 from benchmark.errors import UserError
 
-EVALUATION_BATCH = 500  # fixed: another size is another rounding
+EVALUATION_PIXELS = 500 * 32 * 32  # of one batch: fixed for a size of image, another size is another rounding
 
 
 def generator(*key: int | str) -> torch.Generator:
@@ -38,6 +38,7 @@ class Batches:
         self.steps = self.epoch_images // recipe.batch  # the incomplete last batch is dropped
         if self.steps == 0:
             raise UserError(f"a batch of {recipe.batch} is larger than the {self.epoch_images} training images")
+        self.layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
         self.augments = augments(recipe.augment)
         mean, std = (torch.tensor(x, device=device)[None, :, None, None] * 255 for x in images.normalise)
         self.shift, self.scale = mean, 1 / std
@@ -58,8 +59,9 @@ class Batches:
     def plain(self, part: tuple[Tensor, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Un-augmented, in order: for evaluation."""
         images, labels = part
-        for start in range(0, len(images), EVALUATION_BATCH):
-            chunk = slice(start, start + EVALUATION_BATCH)
+        size = max(64, EVALUATION_PIXELS // self.size**2)
+        for start in range(0, len(images), size):
+            chunk = slice(start, start + size)
             yield self._normalised(self._sized(images[chunk])), labels[chunk]
 
     def look(self, count: int, name: str) -> tuple[Tensor, Tensor]:
@@ -76,7 +78,7 @@ class Batches:
 
     def _normalised(self, images: Tensor) -> Tensor:
         images = (images.float() - self.shift) * self.scale
-        return images.contiguous(memory_format=torch.channels_last) if self.recipe.channels_last else images
+        return images.contiguous(memory_format=self.layout)
 
     def _put(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)

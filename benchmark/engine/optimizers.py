@@ -1,24 +1,37 @@
-"""The recipe's optimizer over a network's parameters; every parameter decays alike, as in the papers."""
+"""The recipe's optimizer over a network's parameters; every parameter decays alike unless the recipe says otherwise."""
+
+from typing import Any
 
 import torch
 from torch import nn
 
-from benchmark.cell import Recipe, Sgd
+from benchmark.cell import Adam, Recipe, Sgd
 from benchmark.engine.rates import momentum, rate
 
 
 def optimizer_for(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     asked = recipe.optimizer
+    parameters = _parameters(network, asked)
     if isinstance(asked, Sgd):
         return torch.optim.SGD(
-            network.parameters(),
+            parameters,
             lr=asked.lr,
             momentum=asked.momentum,
             nesterov=asked.nesterov,
             weight_decay=asked.decay,
         )
     kind = torch.optim.AdamW if asked.kind == "adamw" else torch.optim.Adam
-    return kind(network.parameters(), lr=asked.lr, betas=asked.betas, weight_decay=asked.decay)
+    return kind(parameters, lr=asked.lr, betas=asked.betas, eps=asked.eps, weight_decay=asked.decay)
+
+
+def _parameters(network: nn.Module, asked: Sgd | Adam) -> list[Any]:
+    """One group, or two where only the weights of layers are to decay."""
+    if asked.decay_all:
+        return list(network.parameters())
+    layers = {id(m.weight) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)}
+    decaying = [p for p in network.parameters() if id(p) in layers]
+    others = [p for p in network.parameters() if id(p) not in layers]
+    return [{"params": decaying}, {"params": others, "weight_decay": 0.0}]
 
 
 def set_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, epoch: float) -> float:

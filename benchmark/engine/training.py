@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmark.cell import Recipe
 from benchmark.engine.batches import Batches
+from benchmark.engine.layout import layout
 from benchmark.engine.optimizers import optimizer_for, set_rates
 from benchmark.engine.precision import autocast
 from benchmark.engine.rates import rate
+from benchmark.network import cuts
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Now:
 
 
 Callback = Callable[[nn.Module, Now], None]
+Penalty = Callable[[nn.Module, Now], Tensor]
 
 
 class Diverged(Exception):
@@ -46,9 +49,11 @@ class Trainer:
 
     def __init__(self, network: nn.Module, batches: Batches, recipe: Recipe) -> None:
         self.recipe, self.batches = recipe, batches
-        layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
-        self.network = network.to(batches.device, memory_format=layout)  # type: ignore[call-overload]
+        self.network = network.to(batches.device)
+        self._lay_out()
         self.optimizer = optimizer_for(self.network, recipe)
+        self.buffers: dict[str, Tensor] = {}  # a method's own, each like one of the network's tensors
+        self._like: dict[str, str] = {}
         self.trained = 0  # epochs so far, recoveries included: the random key
         self.step = 0  # steps done of the epoch under way
         self._reset_sums()
@@ -57,32 +62,35 @@ class Trainer:
         self,
         at: int,
         *,
+        loss: Penalty | None = None,
         grads: Callback | None = None,
         weights: Callback | None = None,
+        lag: int = 0,
         after_step: Callable[[], None] = lambda: None,
     ) -> Epoch:
         """One epoch at place `at` of the schedule, or what is left of it after a resume.
 
-        One synchronisation with the device, at the end. `after_step` may save, and may raise to stop.
+        `loss` is added to the cross-entropy; the rates are those of `lag` epochs before. One
+        synchronisation with the device, at the end. `after_step` may save, and may raise to stop.
         """
         network, optimizer, recipe, steps = self.network, self.optimizer, self.recipe, self.batches.steps
         order = self.batches.order(self.trained)
         network.train()
         while self.step < steps:
-            lr = set_rates(optimizer, recipe, at + self.step / steps)
+            lr = set_rates(optimizer, recipe, max(0, at - lag) + self.step / steps)
             now = Now(progress=(at * steps + self.step + 1) / (recipe.epochs * steps), lr=lr)
             images, labels = self.batches.batch(order, self.trained, self.step)
             with autocast(images.device, recipe.precision):
                 scores = network(images)
-                loss = F.cross_entropy(scores, labels, label_smoothing=recipe.label_smoothing)
+                error = F.cross_entropy(scores, labels, label_smoothing=recipe.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            (error + loss(network, now) if loss else error).backward()
             if grads:
                 grads(network, now)
             optimizer.step()
             if weights:
                 weights(network, now)
-            self.loss_sum += loss.detach().float()
+            self.loss_sum += error.detach().float()
             self.right += (scores.detach().argmax(1) == labels).sum()
             self.step += 1
             after_step()
@@ -92,12 +100,45 @@ class Trainer:
         self._reset_sums()
         if not torch.isfinite(torch.tensor(loss_mean)):
             raise Diverged(at)
-        return Epoch(loss_mean, top1, rate(recipe, at + (steps - 1) / steps))
+        return Epoch(loss_mean, top1, rate(recipe, max(0, at - lag) + (steps - 1) / steps))
+
+    def cut(self, parts: list[cuts.Slices], momentum: str = "keep") -> None:
+        """Slice the network, and with it the optimizer's state and the method's buffers."""
+        old = dict(self.network.named_parameters())
+        by_path = {part.path: part for part in parts}
+        replaced = cuts.apply(self.network, parts)
+        path_of = {parameter: path for path, parameter in old.items()}
+        for group in self.optimizer.param_groups:
+            group["params"] = [replaced.get(p, p) for p in group["params"]]
+        if momentum == "reset":
+            self.optimizer.state.clear()
+        for before, after in replaced.items():
+            state = self.optimizer.state.pop(before, None)
+            part = by_path[path_of[before]]
+            if state is not None:  # what is shaped like the parameter goes with it; step counts stay
+                self.optimizer.state[after] = {
+                    key: part.of(value) if torch.is_tensor(value) and value.shape == before.shape else value
+                    for key, value in state.items()
+                }
+        for name, like in self._like.items():
+            if like in by_path:
+                self.buffers[name] = by_path[like].of(self.buffers[name])
+        self._lay_out()
+
+    def buffer(self, name: str, like: str) -> Tensor:
+        """A tensor shaped like the parameter `like`, at first zero; saved, and cut along with it."""
+        if self._like.setdefault(name, like) != like:
+            raise ValueError(f"buffer {name!r} is like {self._like[name]}, not like {like}")
+        if name not in self.buffers:
+            self.buffers[name] = torch.zeros_like(self.network.get_parameter(like), requires_grad=False)
+        return self.buffers[name]
 
     def state(self) -> dict[str, Any]:
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "buffers": self.buffers,
+            "like": self._like,
             "trained": self.trained,
             "step": self.step,
             "loss_sum": self.loss_sum,
@@ -105,11 +146,19 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Of a network that has been cut to the same widths."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.buffers = {name: tensor.to(self.batches.device) for name, tensor in state["buffers"].items()}
+        self._like = dict(state["like"])
         self.trained, self.step = state["trained"], state["step"]
         self.loss_sum = state["loss_sum"].to(self.batches.device)
         self.right = state["right"].to(self.batches.device)
+
+    def _lay_out(self) -> None:
+        form = layout(self.network, self.recipe, self.batches.device)
+        self.network.to(memory_format=form)  # type: ignore[call-overload]
+        self.batches.layout = form
 
     def _reset_sums(self) -> None:
         self.loss_sum = torch.zeros((), device=self.batches.device)

@@ -50,9 +50,10 @@ def mobilenetv2(classes: int) -> nn.Module:
 
 @model(input=(3, 224, 224), classes=1000)
 def vit_b_16(classes: int) -> nn.Module:
-    from torchvision.models import vit_b_16
+    """timm's, whose heads can be removed one by one; torchvision's has the same counts."""
+    from timm.models.vision_transformer import vit_base_patch16_224
 
-    network: nn.Module = vit_b_16(num_classes=classes)
+    network: nn.Module = vit_base_patch16_224(num_classes=classes)
     return network
 
 

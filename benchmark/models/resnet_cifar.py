@@ -102,6 +102,18 @@ def resnet110_pad(classes: int) -> nn.Module:
     return ResNet(18, classes, pad=True)
 
 
+@model(input=(3, 32, 32), classes=10)
+def resnet18_cifar(classes: int) -> nn.Module:
+    """torchvision's ResNet-18 with the usual small-image stem: 3 × 3, stride 1, no pool."""
+    from torchvision.models import resnet18
+
+    network: nn.Module = resnet18(num_classes=classes)
+    network.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
+    nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
+    network.maxpool = nn.Identity()
+    return network
+
+
 @model(input=(3, 16, 16), classes=10)
 def resnet_tiny(classes: int) -> nn.Module:
     """ResNet-8 of half width, for `quick` and the tests."""

@@ -1,0 +1,121 @@
+"""How much a channel matters: small pure functions of what a search may see, one score a channel.
+
+Each takes (view, group). `out` members are the layers that make the group's channels, `in` those
+that read them. Channels of different groups compare only after a normalisation, which is always
+named: `scores(view, by="l2", normalise="mean")`.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from benchmark.errors import UnknownName
+from benchmark.network.groups import Group, Member, Side
+
+if TYPE_CHECKING:
+    from benchmark.view import View
+
+Criterion = str  # the name of one of the functions below
+Score = Callable[["View", Group], Tensor]
+TAYLOR = "taylor "  # what its buffers' names begin with
+
+
+def l1(view: "View", group: Group) -> Tensor:
+    """Mean size of the weights of the filters that make the channel (Li et al. 2017)."""
+    return _mean([row.abs().mean(1) for row in _rows(view, group, "out")])
+
+
+def l2(view: "View", group: Group) -> Tensor:
+    """Root mean square of the same weights."""
+    return _mean([row.square().mean(1) for row in _rows(view, group, "out")]).sqrt()
+
+
+def group_norm(view: "View", group: Group) -> Tensor:
+    """Euclidean norm of everything that would go with the channel (DepGraph, Fang et al. 2023)."""
+    return _sum([row.square().sum(1) for row in _rows(view, group)]).sqrt()
+
+
+def scaled_square(view: "View", group: Group, depthwise: bool = True) -> Tensor:
+    """Squares over the root of their number, averaged over the coupled layers (OCSPruner's saliency)."""
+    sides: tuple[Side, ...] = ("out", "norm", "in", "through") if depthwise else ("out", "norm", "in")
+    return _mean([row.square().sum(1) / row.shape[1] ** 0.5 for row in _rows(view, group, *sides)])
+
+
+def fpgm(view: "View", group: Group) -> Tensor:
+    """Sum of distances to the other filters: a filter near the geometric median is replaceable (He et al. 2019)."""
+    return _mean([torch.cdist(row, row).sum(1) for row in _rows(view, group, "out")])
+
+
+def bn_scale(view: "View", group: Group) -> Tensor:
+    """Size of the normalisation's scale (Liu et al. 2017); filters' l2 where a group has none."""
+    rows = _rows(view, group, "norm")
+    return _mean([row.abs().mean(1) for row in rows]) if rows else l2(view, group)
+
+
+def taylor(view: "View", group: Group) -> Tensor:
+    """|Σ weight · gradient| of the channel: the change of loss to first order (Molchanov et al. 2019)."""
+    gathered = {name.removeprefix(TAYLOR): tensor for name, tensor in view.buffers.items()}
+    return _sum([m.rows(gathered[m.path]).sum(1) for m in group.weights()]).abs()
+
+
+def random(view: "View", group: Group) -> Tensor:
+    return torch.rand(group.width, generator=view.rng)
+
+
+CRITERIA: dict[str, Score] = {
+    "l1": l1,
+    "l2": l2,
+    "group_norm": group_norm,
+    "scaled_square": scaled_square,
+    "fpgm": fpgm,
+    "bn_scale": bn_scale,
+    "taylor": taylor,
+    "random": random,
+}
+
+
+# ---- making groups comparable ------------------------------------------------------------------
+
+
+def lamp(score: Tensor) -> Tensor:
+    """A square's share of all squares not below it (Lee et al. 2021): every group's best channel has 1."""
+    order = score.square().sort(stable=True)
+    tail = order.values.flip(0).cumsum(0).flip(0)
+    return torch.empty_like(score).scatter_(0, order.indices, order.values / tail.clamp_min(1e-30))
+
+
+NORMALISE: dict[str, Callable[[Tensor], Tensor]] = {
+    "none": lambda score: score,
+    "mean": lambda score: score / score.mean().clamp_min(1e-30),
+    "max": lambda score: score / score.max().clamp_min(1e-30),
+    "lamp": lamp,
+}
+
+
+@torch.no_grad()
+def scores(view: "View", by: str, normalise: str = "none") -> dict[str, Tensor]:
+    """Every group's scores, by one criterion."""
+    if by not in CRITERIA:
+        raise UnknownName("criterion", by, CRITERIA)
+    if normalise not in NORMALISE:
+        raise UnknownName("normalisation", normalise, NORMALISE)
+    return {name: NORMALISE[normalise](CRITERIA[by](view, group)) for name, group in view.groups.items()}
+
+
+def _rows(view: "View", group: Group, *sides: Side) -> list[Tensor]:
+    """The weights of the group's members, one row a channel."""
+    return [rows_of(view.weights, member) for member in group.weights(*sides)]
+
+
+def rows_of(weights: dict[str, Tensor], member: Member) -> Tensor:
+    return member.rows(weights[member.path].detach())
+
+
+def _sum(parts: list[Tensor]) -> Tensor:
+    return torch.stack(parts).sum(0)
+
+
+def _mean(parts: list[Tensor]) -> Tensor:
+    return torch.stack(parts).mean(0)

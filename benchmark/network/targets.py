@@ -1,0 +1,108 @@
+"""From scores to a cut that meets its target: rank all channels, walk up the ranking, skip what overshoots."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from benchmark.errors import UserError
+from benchmark.network.costs import Costs, widths_of
+from benchmark.network.cuts import Kept
+from benchmark.network.groups import Group, Groups
+
+CAP = 0.75  # the share of a group that may go, unless a method says otherwise
+NEAR = 0.005  # half a point: as near as a target has to be met
+
+
+@dataclass
+class Walk:
+    """Channels taken away one after the other, each only if the target is not overshot by it."""
+
+    costs: Costs
+    kind: str
+    budget: int  # what may still be saved
+    widths: dict[str, int]
+    least: dict[str, int]
+    block: int = 1
+    gone: dict[str, list[int]] = field(default_factory=dict)
+    waiting: dict[str, list[int]] = field(default_factory=dict)
+
+    def offer(self, group: str, channel: int) -> None:
+        """With `block` = 8 channels wait until eight (or what makes the width a multiple) can go together."""
+        waiting = self.waiting.setdefault(group, [])
+        waiting.append(channel)
+        wanted = self.widths[group] % self.block or self.block
+        if len(waiting) < wanted:
+            return
+        self.waiting[group] = []
+        if self.widths[group] - wanted < self.least[group]:
+            return
+        saved = self.costs.saved(self.kind, self.widths, group, wanted)
+        if saved <= self.budget:
+            self._take(group, waiting, saved)
+
+    def land(self, order: list[tuple[str, int]]) -> None:
+        """At the end one single channel more, where overshooting by it comes nearer than stopping short."""
+        best: tuple[int, str, int] | None = None
+        for group, channel in order if self.block == 1 else ():
+            if channel in self.gone.get(group, ()) or self.widths[group] <= self.least[group]:
+                continue
+            off = abs(self.costs.saved(self.kind, self.widths, group, 1) - self.budget)
+            if off < (best[0] if best else self.budget):
+                best = off, group, channel
+        if best:
+            _, group, channel = best
+            self._take(group, [channel], self.costs.saved(self.kind, self.widths, group, 1))
+
+    def _take(self, group: str, channels: list[int], saved: int) -> None:
+        self.budget -= saved
+        self.widths[group] -= len(channels)
+        self.gone.setdefault(group, []).extend(channels)
+
+
+def choose(
+    groups: Groups,
+    costs: Costs,
+    scores: Mapping[str, Tensor],
+    kind: str,
+    amount: float,
+    *,
+    cap: float = CAP,
+    round_to: int = 1,
+) -> Kept:
+    """The channels to keep so that `amount` of the dense network's `kind` is gone, lowest scores first.
+
+    Ties go by the order of the groups, then of the channels. No group loses more than `cap` of its
+    dense width. Only groups that lose something are in the answer.
+    """
+    now = widths_of(groups)
+    least = {name: least_width(group, cap, round_to) for name, group in groups.items()}
+    goal = round(amount * costs.dense[kind])
+    walk = Walk(costs, kind, goal - (costs.dense[kind] - costs.count(kind, now)), now, least, round_to)
+    order = ranking(groups, scores)
+    for name, channel in order:
+        walk.offer(name, channel)
+    walk.land(order)
+    reached = costs.removed(kind, walk.widths)
+    if amount - reached > NEAR and all(walk.widths[name] - round_to < least[name] for name in groups):
+        raise UserError(
+            f"no cut removes {100 * amount:g} % of the {kind}: with at most {100 * cap:g} % of each group gone "
+            f"it ends at {100 * reached:.2f} %"
+        )
+    return {name: sorted(set(range(groups[name].width)) - set(gone)) for name, gone in walk.gone.items()}
+
+
+def ranking(groups: Groups, scores: Mapping[str, Tensor]) -> list[tuple[str, int]]:
+    """(group, channel) from the lowest score up."""
+    places = [(name, channel) for name in groups for channel in range(groups[name].width)]
+    flat = torch.cat([scores[name].detach().double().cpu() for name in groups])
+    if len(flat) != len(places) or not bool(flat.isfinite().all()):
+        raise UserError("scores must be one finite number for each channel of each group")
+    return [places[i] for i in flat.sort(stable=True).indices.tolist()]
+
+
+def least_width(group: Group, cap: float, round_to: int = 1) -> int:
+    """What must stay of a group: by the cap, rounded up to whole blocks, and never nothing."""
+    stay = max(1, group.dense - int(cap * group.dense + 1e-9))
+    return min(group.dense, -(-stay // round_to) * round_to)

@@ -1,0 +1,73 @@
+"""What a method's search may look at. It looks and changes nothing; test images are out of its reach."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from benchmark.errors import UserError
+from benchmark.network.channels import Channels
+from benchmark.network.cuts import Kept
+from benchmark.network.groups import Groups
+from benchmark.network.targets import CAP, choose
+
+
+@dataclass(frozen=True)
+class View:
+    """The network in evaluation mode, its groups, training images, a method's buffers, seeded chance."""
+
+    network: nn.Module
+    images: Callable[[int], tuple[Tensor, Tensor]]
+    rng: torch.Generator
+    channels: Channels | None
+    buffers: dict[str, Tensor]
+    kind: str  # of the cell's target: macs, params or channels
+
+    @property
+    def groups(self) -> Groups:
+        """The channel groups as they are now."""
+        return self._channels().groups
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        return dict(self.network.named_parameters())
+
+    def lowest(self, scores: Mapping[str, Tensor], amount: float, *, cap: float = CAP, round_to: int = 1) -> Kept:
+        """What to keep so that `amount` of the dense network (in the cell's unit) is gone, lowest scores first."""
+        channels = self._channels()
+        return choose(channels.groups, channels.costs, scores, self.kind, amount, cap=cap, round_to=round_to)
+
+    def removed_by(self, kept: Kept) -> float:
+        """The share of the dense network (in the cell's unit) that would be gone after this cut."""
+        channels = self._channels()
+        widths = channels.widths | {name: len(stay) for name, stay in kept.items()}
+        return channels.costs.removed(self.kind, widths)
+
+    def macs_per_channel(self, group: str) -> float:
+        """What a channel of the group costs on average, while all others stay."""
+        channels = self._channels()
+        widths = channels.widths
+        others = widths[group] - 1
+        return channels.costs.saved("macs", widths, group, others) / others if others else 0.0
+
+    def gradients(self, count: int) -> dict[str, Tensor]:
+        """Of the loss on `count` training images, in training mode; the running statistics stay as they are."""
+        images, labels = self.images(count)
+        buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
+        weights = {name: p for name, p in self.network.named_parameters() if p.requires_grad}
+        self.network.train()
+        try:
+            with torch.enable_grad():
+                loss = F.cross_entropy(functional_call(self.network, buffers, (images,)), labels)
+                found = torch.autograd.grad(loss, list(weights.values()))
+        finally:
+            self.network.eval()
+        return dict(zip(weights, found, strict=True))
+
+    def _channels(self) -> Channels:
+        if self.channels is None:
+            raise UserError("this cell removes no channels, so there are no groups to look at")
+        return self.channels

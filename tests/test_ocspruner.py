@@ -1,0 +1,167 @@
+"""OCSPruner: window, cap, thresholds and shrink against an example worked out by hand; the decision in a real run."""
+
+from dataclasses import replace
+from math import exp, sqrt
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark.engine.training import Now
+from benchmark.execute import Desk
+from benchmark.network.channels import Channels
+from benchmark.run import Run
+from benchmark.view import View
+from methods.ocspruner import (
+    by_threshold,
+    overlap,
+    penalty,
+    shrink,
+    softmax_of_costs,
+    stability,
+    stands_still,
+    subnetwork,
+)
+from tests.conftest import finish, recipe
+
+
+class Two(nn.Module):
+    """Two convolutions on 2 × 2 pixels: four channels each, one group each, and a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(1, 4, 1, bias=False)
+        self.b = nn.Conv2d(4, 4, 1, bias=False)
+        self.out = nn.Linear(16, 2)
+        with torch.no_grad():
+            self.a.weight.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0]).view(4, 1, 1, 1))
+            self.b.weight.copy_(torch.ones(4, 4, 1, 1))
+            self.out.weight.fill_(0.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(torch.flatten(self.b(self.a(x).relu()), 1))  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def view() -> View:
+    network = Two()
+    channels = Channels(network, (1, 2, 2), 2)
+    return View(network, lambda n: None, torch.Generator(), channels, {}, "macs")  # type: ignore[arg-type,return-value]
+
+
+def test_what_it_costs_by_hand(view: View) -> None:
+    """a: 4 pixels × 4 filters; b: 4 pixels × 16; out: 16 × 2. A channel of a: 4 + 16; one of b: 16 + 8."""
+    assert view.channels
+    assert view.channels.costs.dense["macs"] == 16 + 64 + 32
+    assert view.macs_per_channel("a") == 4 + 16
+    assert view.macs_per_channel("b") == 16 + 8
+    own = softmax_of_costs(view, "own")
+    high = exp((20 - 24) / 1e6)
+    assert own == pytest.approx({"a": high / (1 + high), "b": 1 / (1 + high)})
+    assert [group.rank for group in view.groups.values()] == [2, 1], "the classifier is traced first, then b, then a"
+    slipped = softmax_of_costs(view, "predecessor")  # b is charged the classifier's 16, a is charged b's 24
+    low = exp((16 - 24) / 1e6)
+    assert slipped == pytest.approx({"a": 1 / (1 + low), "b": low / (1 + low)})
+
+
+def test_the_saliency_and_the_sub_network_by_hand(view: View) -> None:
+    """a's channel c: mean of w² (one weight) and 4 · 1 / √4 (read by b). b's: 4 / √4, and 8 · ¼ / √8 (read by out)."""
+    a = [(c**2 + 2) / 2 for c in (1.0, 2.0, 3.0, 4.0)]  # 1.5, 3, 5.5, 9
+    b = (2 + 2 / sqrt(8)) / 2  # 1.354 each
+    assert a[0] > b, "so b's channels go first, then a's first; prices of 20 and 24 MACs hardly differ"
+    kept = subnetwork(view, 0.5, 0.75, "own", True, "walk")
+    # Of 112 MACs 56 are to go. Two of b save 48; a third would be too much, and so would any of a, which
+    # then saves 12. Overshooting by 4 comes nearer than stopping 8 short: a's lowest goes too.
+    assert kept == {"a": [1, 2, 3], "b": [2, 3]}
+    assert view.removed_by(kept) == pytest.approx(60 / 112)
+
+
+def test_the_threshold_search_and_its_cap_by_hand(view: View) -> None:
+    """Of four channels int(4 · ¾ · (1 - e⁻⁴)) = 2 may go; a group's best two are out of reach."""
+    scores = {"a": torch.tensor([1.0, 2.0, 3.0, 4.0]), "b": torch.tensor([1.5, 2.5, 3.5, 4.5])}
+    # The ladder 1, 1.5, 2, 2.5 is halved: at 1.5 one of each goes, 40 of 112 and too much; at 1 one of a, 20.
+    assert by_threshold(view, scores, 0.3, 0.75) == {"a": [1, 2, 3], "b": [0, 1, 2, 3]}
+    assert by_threshold(view, scores, 40 / 112, 0.75) == {"a": [1, 2, 3], "b": [1, 2, 3]}
+    assert by_threshold(view, scores, 0.99, 0.75) == {"a": [2, 3], "b": [2, 3]}, "the cap holds"
+
+
+def test_stability_is_the_mean_of_the_last_three_overlaps_two_epochs_apart() -> None:
+    one, two = {"a": [0, 1], "b": [0, 1]}, {"a": [0, 1], "b": [0, 2]}
+    assert overlap(one, two) == (1 + 1 / 3) / 2
+    watched: list[Any] = []
+    psi = []
+    for kept in (one, one, one, two, two, two, two):
+        watched.append(kept)
+        psi.append(stability(watched))
+    between = (1 + 1 / 3) / 2
+    overlaps = [0, 0, 1, between, between, 1, 1]
+    assert psi == pytest.approx([sum(overlaps[max(0, i - 2) : i + 1]) / min(i + 1, 3) for i in range(7)])
+
+
+def test_it_stands_still_when_two_epochs_changed_nothing() -> None:
+    assert not stands_still([0.5, 0.5, 0.5], 3)
+    assert stands_still([0.5, 0.7, 0.50005], 4)
+    assert not stands_still([0.5, 0.5, 0.51], 4)
+
+
+def test_the_penalty_is_reg_times_the_norms_of_doomed_channels(view: View, desk: Desk) -> None:
+    run = with_groups(view)
+    loss = penalty(run, {"a": [1, 2, 3], "b": [0, 1, 2, 3]}, 0.01, True)(view.network, Now(0.0, 0.1))
+    assert loss.item() == pytest.approx(0.01 * sqrt(1 + 4))  # channel 0 of a: its weight 1, and four ones in b
+    loss.backward()
+    gradient = view.network.get_parameter("a.weight").grad
+    assert gradient is not None
+    assert gradient.flatten().tolist() == pytest.approx([0.01 / sqrt(5), 0, 0, 0])
+
+
+def test_shrinking_multiplies_doomed_weights_and_twice_where_both_ends_are(view: View) -> None:
+    before = view.network.get_parameter("b.weight").detach().clone()
+    with_groups(view)
+    shrink(with_groups(view), {"a": [1, 2, 3], "b": [1, 2, 3]}, 0.5)(view.network, Now(0.0, 0.1))
+    factor = view.network.get_parameter("b.weight").detach().flatten(1) / before.flatten(1)
+    want = torch.ones(4, 4)
+    want[0, :] *= 0.95
+    want[:, 0] *= 0.95
+    torch.testing.assert_close(factor, want)
+    assert view.network.get_parameter("a.weight").flatten().tolist() == pytest.approx([0.95, 2, 3, 4])
+
+
+def with_groups(view: View) -> Run:
+    run = Run.__new__(Run)
+    run.channels = view.channels
+    return run
+
+
+@pytest.mark.parametrize("variant", ["", "official"])
+def test_the_stability_decides_in_a_real_run_and_the_journal_shows_it(desk: Desk, variant: str) -> None:
+    """With a learning rate too small to change any ranking the sub-network stands still: psi reaches 1."""
+    options = {"monitor": 0, "sl_start": 1, "sl_end": 8, "eps": 0.999} | ({"variant": variant} if variant else {})
+    small = recipe(epochs=10, optimizer=recipe().optimizer.model_copy(update={"lr": 1e-7}))
+    stored = finish("ocspruner", desk, config=options, recipe=small)
+    journal = desk.store.side(stored)["journal"]
+    psi = [e["result"]["psi"] for e in journal if e["call"] == "note" and "psi" in e["result"]]
+    assert psi == pytest.approx([0, 0, 1 / 3, 2 / 3, 1])
+    late = 1 if variant else 0
+    assert stored.record.notes["decided_by"] == "stability"
+    assert stored.record.notes["stable_epoch"] == 4 + late
+    assert [e["result"]["macs"] for e in journal if e["call"] == "cut"] == [stored.record.network.macs]
+    assert len([e for e in journal if e["call"] == "ask subnetwork"]) == 5
+
+
+def test_without_stability_it_cuts_at_the_end_of_sparsity_learning(desk: Desk) -> None:
+    stored = finish(
+        "ocspruner", desk, config={"monitor": 0, "sl_start": 1, "sl_end": 3, "eps": 2.0}, recipe=recipe(epochs=5)
+    )
+    assert (stored.record.notes["stable_epoch"], stored.record.notes["decided_by"]) == (3, "sl_end")
+
+
+def test_it_can_cut_before_the_first_step(desk: Desk) -> None:
+    stored = finish("ocspruner", desk, config={"monitor": 0, "sl_start": 0, "sl_end": 0, "eps": 2.0})
+    assert stored.record.notes["stable_epoch"] == 0
+    assert stored.record.cost.training_macs == 3 * stored.record.network.macs * 2 * 512
+
+
+def test_a_schedule_that_does_not_hold_its_epochs_is_refused(desk: Desk) -> None:
+    with pytest.raises(Exception, match="sl_start 30, sl_end 110 do not fit into 2 epochs"):
+        finish("ocspruner", replace(desk), config={"sl_start": 30, "sl_end": 110})
