@@ -3,8 +3,6 @@
 Device, host, threads and code are *how* it was run; they stand in the record, not in the id.
 """
 
-import hashlib
-import json
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -16,6 +14,8 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+
+from benchmark.canonical import digest
 
 PROTOCOL = 1  # raise when the same spec comes to mean another experiment
 
@@ -173,12 +173,3 @@ class Cell(Spec):
 
     def asked(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
-
-
-def canonical(value: Any) -> str:
-    """One spelling for one value: sorted keys, no spaces, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-
-
-def digest(value: Any) -> str:
-    return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]

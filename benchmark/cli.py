@@ -152,6 +152,18 @@ def data_verb(
 
 
 @app.command()
+def golden(
+    commit: Annotated[str, typer.Argument(help="The code to compare with: a commit that records were made at.")],
+    suites: Annotated[list[str] | None, typer.Argument(help="Suites to run; else every golden one.")] = None,
+    enter: Annotated[bool, typer.Option("--enter", help="Write what is equal into baselines/code_equal.csv.")] = False,
+) -> None:
+    """Do this code and that of COMMIT train to the same bits? Then their records may count as one code's."""
+    from benchmark.verbs import compare_codes
+
+    _print(compare_codes(commit, suites or [], enter), as_json=False)
+
+
+@app.command()
 def show(
     what: Annotated[str, typer.Argument(help="methods, models, datasets, suites, env, a NAME, or method-template.")],
     methods: Methods = None,

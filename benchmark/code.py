@@ -1,10 +1,13 @@
 """Which code ran: hashes of what can change a number, over the syntax tree without docstrings.
 
 Comments, docstrings and layout do not count; neither do reports, launchers or the command line.
+Two codes whose golden cells end in equal weights are entered as equal (`prunebench golden`), so a
+change that changes no number does not make every record stale.
 The dump below is our own because `ast.dump` prints differently from one Python to the next.
 """
 
 import ast
+import csv
 import hashlib
 import subprocess
 from collections.abc import Iterable
@@ -16,7 +19,12 @@ from benchmark import find
 from benchmark.cell import Cell, Spec
 
 HERE = Path(__file__).resolve().parent
-ENGINE = ("run.py", "registry.py", "engine/*.py", "network/*.py", "data/images.py")
+ENGINE = (
+    *("run.py", "view.py", "parent.py", "execute.py", "result.py", "canonical.py", "registry.py"),
+    *("engine/*.py", "network/*.py", "data/images.py", "data/archive.py", "data/tree.py"),
+)
+EQUAL = HERE.parent / "baselines" / "code_equal.csv"
+PARTS = ("engine", "method", "model", "data")
 
 
 class Code(Spec):
@@ -27,10 +35,30 @@ class Code(Spec):
     commit: str = ""
     dirty: bool = False
 
+    @property
+    def meaning(self) -> tuple[str, ...]:
+        """The hash of each part, or the oldest one that was shown to be equal to it."""
+        return tuple(_oldest(getattr(self, part)) for part in PARTS)
+
     def same(self, other: "Code") -> bool:
         """Equal in all that can change a number; the commit may differ."""
-        mine, theirs = self.model_dump(exclude={"commit", "dirty"}), other.model_dump(exclude={"commit", "dirty"})
-        return mine == theirs
+        return self.meaning == other.meaning
+
+
+def _oldest(hash: str) -> str:
+    equal = _equal()
+    while hash in equal:
+        hash = equal[hash]
+    return hash
+
+
+@cache
+def _equal() -> dict[str, str]:
+    """Newer hash -> older hash of the same meaning."""
+    if not EQUAL.is_file():
+        return {}
+    with EQUAL.open(newline="") as file:
+        return {row["now"]: row["was"] for row in csv.DictReader(file)}
 
 
 def code_of(cell: Cell, methods_from: tuple[Path, ...] = ()) -> Code:

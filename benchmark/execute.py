@@ -8,7 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from benchmark import find
-from benchmark.cell import CHANNEL_KINDS, Cell, digest
+from benchmark.canonical import digest
+from benchmark.cell import CHANNEL_KINDS, Cell
 from benchmark.code import Code, code_of
 from benchmark.data.images import Images, Place
 from benchmark.engine import checkpoint

@@ -29,7 +29,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmark.cell import CHANNEL_KINDS, Cell, canonical, digest
+from benchmark.canonical import canonical, digest
+from benchmark.cell import CHANNEL_KINDS, Cell
 from benchmark.engine.batches import generator
 from benchmark.engine.evaluate import evaluate
 from benchmark.engine.meter import Meter

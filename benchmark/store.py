@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from benchmark.cell import canonical
+from benchmark.canonical import canonical
 from benchmark.errors import Damaged, UserError
 from benchmark.record import FORMAT, Record, Side
 

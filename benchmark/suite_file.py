@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
-from benchmark.cell import Amount, Kind, Recipe, Spec, canonical
+from benchmark.canonical import canonical
+from benchmark.cell import Amount, Kind, Recipe, Spec
 from benchmark.errors import UnknownName, UserError
 from benchmark.toml_lines import line_of
 

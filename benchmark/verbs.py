@@ -287,6 +287,18 @@ def look_at_data(name: str, check: bool, prepare: bool, size: int | None, data: 
     }
 
 
+def compare_codes(commit: str, suites: list[str], enter: bool) -> Report:
+    from benchmark.golden import SUITES, compare
+    from benchmark.golden import enter as write
+
+    pairs, cells = compare(commit, suites or [str(path) for path in sorted(SUITES.glob("*.toml"))])
+    report: Report = {"cells with equal weights": cells}
+    report |= {f"{part} {now}": f"means what {was} meant" for part, was, now in pairs}
+    if enter:
+        report["entered"] = write(pairs, commit, cells)
+    return report
+
+
 def show_things(what: str, methods_from: tuple[Path, ...]) -> Any:
     lists = {"methods": find.methods(methods_from), "models": find.models(), "datasets": find.datasets()}
     if what in lists:

@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 
 from benchmark import dataset
-from benchmark.cell import canonical
+from benchmark.canonical import canonical
 from benchmark.data.archive import extract
 from benchmark.data.images import IMAGENET, Images, Place, cached
 from benchmark.data.tree import classes_in, decode, decoder, listing, signature

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.cell import canonical
+from benchmark.canonical import canonical
 from benchmark.errors import Damaged, UserError
 from benchmark.store import write_safely
 

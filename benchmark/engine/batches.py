@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.cell import Recipe, digest
+from benchmark.canonical import digest
+from benchmark.cell import Recipe
 from benchmark.data.images import Images
 from benchmark.engine.augment import augments
 from benchmark.errors import UserError

@@ -4,7 +4,8 @@ import torch
 from torch import nn
 
 from benchmark import find
-from benchmark.cell import Cell, digest
+from benchmark.canonical import digest
+from benchmark.cell import Cell
 
 
 def build(cell: Cell, classes: int) -> nn.Module:

@@ -5,12 +5,18 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from benchmark.network.groups import is_attention
+
 Score = Callable[[str, Tensor], Tensor]
 
 
 def prunable(network: nn.Module) -> dict[str, Tensor]:
-    """The weights that a weight target speaks of: every convolution's, the first included."""
-    return {name: m.weight for name, m in network.named_modules() if isinstance(m, nn.Conv2d)}
+    """The weights that a weight target speaks of: every convolution's, the first included; of a
+    transformer its linear layers' too, all but the classifier's."""
+    layers = {name: m for name, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
+    linear = [name for name, m in layers.items() if isinstance(m, nn.Linear)]
+    spared = linear[-1:] if any(is_attention(m) for m in network.modules()) else linear
+    return {name: m.weight for name, m in layers.items() if name not in spared}
 
 
 def nonzeros(network: nn.Module) -> dict[str, int]:

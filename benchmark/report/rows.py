@@ -119,12 +119,12 @@ def _lines(places: list[Planned]) -> dict[tuple[str, str, float], list[Planned]]
 
 
 def _conditions(record: Record) -> tuple[str, ...]:
-    how, code = record.how, record.code
-    return (how.device, how.mode, how.data_hash, code.engine, code.model, code.data)
+    engine, _, model, data = record.code.meaning
+    return (record.how.device, record.how.mode, record.how.data_hash, engine, model, data)
 
 
 def _method_code(record: Record) -> tuple[str, ...]:
-    return (record.code.method,)
+    return (record.code.meaning[1],)
 
 
 def _prevailing(candidates: list[Stored], of: Callable[[Record], tuple[str, ...]]) -> tuple[str, ...] | None:
