@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ class View:
         """The channel groups as they are now."""
         return self._channels().groups
 
-    @property
+    @cached_property
     def weights(self) -> dict[str, Tensor]:
         return dict(self.network.named_parameters())
 

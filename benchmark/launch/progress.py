@@ -50,8 +50,8 @@ class Display:
         done = trainer.trained * steps + trainer.step
         self.first = self.first or (now, done)
         speed = (done - self.first[1]) * trainer.recipe.batch / max(now - self.first[0], 1e-9)
-        loss = run.progress.curves[-1]["loss"] if run.progress.curves else float("nan")
-        facts = f"epoch {trainer.trained + 1}/{run.epochs}  loss {loss:.3f}  {speed:,.0f} images/s"
+        loss = f"  loss {run.progress.curves[-1]['loss']:.3f}" if run.progress.curves else ""
+        facts = f"epoch {trainer.trained + 1}/{run.epochs}{loss}  {speed:,.0f} images/s"
         if self.live:
             self.bar.update(self.task, total=run.epochs * steps, completed=done, facts=facts)
         elif now - self.last_line >= PLAIN_EVERY:

@@ -4,6 +4,7 @@ The bytes depend on the records and on matplotlib's version alone.
 """
 
 import io
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -11,7 +12,7 @@ import numpy as np
 
 from benchmark.report.rows import Row
 from benchmark.report.table import Table
-from benchmark.store import Store
+from benchmark.store import Store, Stored
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -20,6 +21,7 @@ from matplotlib.axes import Axes
 # Okabe and Ito's palette, told apart with any colour vision; line styles tell apart without colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), "-")
+FEW = 6  # rows that fit a small figure
 STYLE: Any = {"svg.hashsalt": "prunebench", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 
 
@@ -31,7 +33,69 @@ def figures_of(tables: list[Table], store: Store) -> dict[str, bytes]:
             rows = [row for row in table.rows if (row.data, row.model) == (data, model) and row.n]
             name = "-".join((table.suite, table.spec.name, model, *(["small"] if table.tier == "small" else [])))
             out[f"{name}.svg"] = _draw(rows, f"{model}, {data}", store)
+            for row in rows:
+                if paths := [path for path in (_Path.of(stored, store) for stored in row.records) if path]:
+                    label = "".join(c if c.isalnum() else "-" for c in row.label)
+                    out[f"{name}-{label}-{100 * row.target:g}.svg"] = _draw_paths(row, paths)
     return out
+
+
+@dataclass(frozen=True)
+class _Path:
+    """What a method noted along one run, with the accuracy beside it and its cuts."""
+
+    seed: int
+    noted: dict[str, list[tuple[int, float]]]
+    test: list[tuple[int, float]]
+    cuts: list[int]
+
+    @classmethod
+    def of(cls, stored: Stored, store: Store) -> "_Path | None":
+        """None where nothing was noted more than twice: single values are no curve."""
+        side = store.side(stored)
+        noted: dict[str, list[tuple[int, float]]] = {}
+        for entry in side["journal"]:
+            if entry["call"] == "note":
+                for name, value in entry["result"].items():
+                    if isinstance(value, int | float):
+                        noted.setdefault(name, []).append((entry["epoch"], value))
+        curves = {name: points for name, points in noted.items() if len(points) > 2}
+        if not curves:
+            return None
+        test = [(p["at"] + 1, p["test"]) for p in side["curves"] if p["kind"] == "train" and "test" in p]
+        cuts = [entry["epoch"] for entry in side["journal"] if entry["call"] == "cut"]
+        return cls(stored.record.seed, curves, test, cuts)
+
+
+def _draw_paths(row: Row, paths: list[_Path]) -> bytes:
+    """Above what was noted, below the accuracy, one line a seed; a mark where it cut."""
+    names = list(paths[0].noted)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            1 + len(names), 1, figsize=(6.4, 1.9 * (1 + len(names))), sharex=True, layout="constrained", squeeze=False
+        )
+        for i, path in enumerate(paths):
+            style: Any = {"color": COLOURS[i % len(COLOURS)], "linestyle": STYLES[i % len(STYLES)], "linewidth": 1.5}
+            series = [*(path.noted[name] for name in names), path.test]
+            for axis, points in zip(axes[:, 0], series, strict=True):
+                axis.plot(*zip(*points, strict=True), label=f"seed {path.seed}", **style)
+                for cut in path.cuts:
+                    axis.axvline(cut, color=style["color"], linewidth=0.8, linestyle=":")
+        for axis, name in zip(axes[:, 0], [*names, "top-1 on test, %"], strict=True):
+            axis.set_ylabel(name)
+        axes[0, 0].legend(frameon=False, fontsize=8)
+        axes[-1, 0].set_xlabel("epoch (dotted: the cut)")
+        figure.suptitle(
+            f"{row.label}, {row.model}, {row.data}: {100 * row.target:g} % of {row.kind} removed", fontsize=10
+        )
+        return _svg(figure)
+
+
+def _svg(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    plt.close(figure)
+    return buffer.getvalue()
 
 
 def _draw(rows: list[Row], title: str, store: Store) -> bytes:
@@ -39,14 +103,17 @@ def _draw(rows: list[Row], title: str, store: Store) -> bytes:
     pruned = [row for row in rows if row.target == hardest]
     dense = next((row for row in rows if row.label == "dense"), None)
     with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.1), width_ratios=(1.15, 1), layout="constrained")
+        many = len(pruned) > FEW
+        size = (10.5, 4.4) if many else (8.2, 3.1)
+        figure, (left, right) = plt.subplots(1, 2, figsize=size, width_ratios=(1.15, 1), layout="constrained")
         _paths(left, pruned, store)
         _outcomes(right, pruned, dense)
+        if many:
+            figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
+        else:
+            left.legend(frameon=False, fontsize=8)
         figure.suptitle(f"{title}: {100 * hardest:g} % of {pruned[0].kind} removed", fontsize=10)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-        plt.close(figure)
-    return buffer.getvalue()
+        return _svg(figure)
 
 
 def _paths(axes: Axes, rows: list[Row], store: Store) -> None:
@@ -54,10 +121,9 @@ def _paths(axes: Axes, rows: list[Row], store: Store) -> None:
     for i, row in enumerate(rows):
         curve = [point for point in store.side(row.records[0])["curves"] if point["kind"] == "train"]
         epochs, removed = [p["at"] + 1 for p in curve], [100 * p["removed"] for p in curve]
-        style = STYLES[i % len(STYLES)]
+        style = STYLES[(i + i // len(COLOURS)) % len(STYLES)]
         axes.plot(epochs, removed, color=COLOURS[i % len(COLOURS)], linestyle=style, linewidth=1.8, label=row.label)
     axes.set(xlabel="epoch", ylabel="removed by then, %")
-    axes.legend(frameon=False, fontsize=8)
 
 
 def _outcomes(axes: Axes, rows: list[Row], dense: Row | None) -> None:
@@ -71,6 +137,12 @@ def _outcomes(axes: Axes, rows: list[Row], dense: Row | None) -> None:
     if dense:
         axes.axhline(dense.top1, color="0.4", linewidth=1, linestyle=":")
         axes.annotate(f"dense {dense.top1:.2f}", (len(rows) - 0.5, dense.top1), ha="right", va="bottom", fontsize=8)
-    axes.set_xticks(range(len(rows)), [row.label for row in rows], rotation=20, ha="right")
+    axes.set_xticks(
+        range(len(rows)),
+        [row.label for row in rows],
+        rotation=20 if len(rows) <= FEW else 50,
+        ha="right",
+        rotation_mode="anchor",
+    )
     axes.set(ylabel="top-1 accuracy, %", xlim=(-0.5, len(rows) - 0.5))
     axes.margins(y=0.15)

@@ -67,6 +67,35 @@ class Row:
         return self.hours / fmean([s.record.cost.hours for s in self.dense])
 
     @property
+    def dense_hours(self) -> float | None:
+        return self.hours / times if (times := self.times_dense_hours) else None
+
+    @property
+    def times_dense_macs(self) -> float | None:
+        """All that was computed to get there, search and parents included, against the dense network's training."""
+        if not self.dense:
+            return None
+        costs = [s.record.cost for s in self.records]
+        spent = fmean([c.training_macs + c.search_macs + c.pretrain_macs for c in costs])
+        return spent / fmean([s.record.cost.training_macs for s in self.dense])
+
+    def noted(self, name: str) -> float | None:
+        """The mean over seeds of a number that the method noted."""
+        values = [s.record.notes[name] for s in self.records if name in s.record.notes]
+        numbers = [value for value in values if isinstance(value, int | float)]
+        return fmean(numbers) if numbers else None
+
+    def latency(self, key: str) -> tuple[float, float] | None:
+        """Median and quartile range in ms, each averaged over seeds."""
+        found = [s.record.network.latency[key] for s in self.records if s.record.network.latency]
+        return (fmean([m for m, _ in found]), fmean([q for _, q in found])) if found else None
+
+    @property
+    def speed_up(self) -> float | None:
+        mine, dense = self.latency("128"), self.latency("dense 128")
+        return dense[0] / mine[0] if mine and dense else None
+
+    @property
     def macs_left(self) -> float:
         return fmean([s.record.network.macs / s.record.network.macs_dense for s in self.records])
 

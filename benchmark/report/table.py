@@ -2,9 +2,11 @@
 
 import csv
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
 
+from benchmark.cell import CHANNEL_KINDS
 from benchmark.errors import UserError
 from benchmark.report.rows import Row, rows_of
 from benchmark.store import Store
@@ -79,43 +81,63 @@ def _removed(kind: str, target: float) -> str:
     return f"{100 * target:g} % {kind}" if kind else "nothing"
 
 
-DETAILS = [
-    "removed",
-    "method",
-    "top-1 %",
-    "drop",
-    "MACs left",
-    "nonzero MACs",
-    "nonzero params",
-    "× dense hours",
-    "flags",
+Column = tuple[str, Callable[[Row], str]]
+
+ALWAYS: list[Column] = [
+    ("top-1 %", lambda row: _accuracy(row, "±")),
+    ("drop", lambda row: _number(row.drop, "+.2f") if row.label != "dense" else NONE),
+    ("MACs left", lambda row: _percent(row.macs_left)),
+]
+MASKED: list[Column] = [
+    ("nonzero MACs", lambda row: _percent(row.macs_nonzero_left)),
+    ("nonzero params", lambda row: _percent(row.params_left)),
+]
+CUT: list[Column] = [
+    ("params left", lambda row: _percent(row.params_left)),
+    ("best on test", lambda row: f"{fmean(row.values('outcome.best_top1')):.2f}"),
+    ("cut at epoch", lambda row: _number(row.noted("stable_epoch"), ".1f")),
+    ("× dense MACs to train", lambda row: _number(row.times_dense_macs, ".2f")),
+]
+HOURS: list[Column] = [("× dense hours", lambda row: _number(row.times_dense_hours, ".2f"))]
+CUT_HOURS: list[Column] = [
+    ("pretrain + train + search + recover", lambda row: _parts(row)),
+    ("ms at batch 1, dense", lambda row: _latency(row, "1")),
+    ("ms at batch 128, dense", lambda row: _latency(row, "128")),
+    ("speed-up", lambda row: _number(row.speed_up, ".2f")),
 ]
 
 
 def _details(rows: list[Row]) -> Grid:
-    body = []
+    """Head and lines: the columns that the table's kind of target asks for."""
+    cuts = any(row.kind in CHANNEL_KINDS for row in rows)
+    columns = [*ALWAYS, *(CUT if cuts else MASKED), *HOURS, *(CUT_HOURS if cuts else [])]
+    body = [["removed", "method", *(head for head, _ in columns), "flags"]]
     for row in sorted(rows, key=lambda r: (r.kind, r.target)):
-        if not row.n:
-            body.append([_removed(row.kind, row.target), row.label, *[NONE] * 6, ", ".join(row.flags)])
-            continue
-        body.append(
-            [
-                _removed(row.kind, row.target),
-                row.label,
-                _accuracy(row, "±"),
-                _number(row.drop, "+.2f") if row.label != "dense" else NONE,
-                f"{100 * row.macs_left:.2f} %",
-                f"{100 * row.macs_nonzero_left:.2f} %",
-                f"{100 * row.params_left:.2f} %",
-                _number(row.times_dense_hours, ".2f"),
-                ", ".join(row.flags),
-            ]
-        )
+        values = [of(row) for _, of in columns] if row.n else [NONE] * len(columns)
+        body.append([_removed(row.kind, row.target), row.label, *values, ", ".join(row.flags)])
     return body
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
+
+
+def _parts(row: Row) -> str:
+    """What the hours went into, as parts of the dense network's."""
+    if row.dense_hours is None:
+        return NONE
+    hours = [fmean(row.values(f"cost.{part}")) for part in ("pretrain", "train", "search", "recover")]
+    return " + ".join(f"{part / row.dense_hours:.2f}" for part in hours)
+
+
+def _latency(row: Row, batch: str) -> str:
+    """Median ± quartile range, and the dense network's median of the same turns."""
+    mine, dense = row.latency(batch), row.latency(f"dense {batch}")
+    return f"{mine[0]:.2f} ± {mine[1]:.2f}, {dense[0]:.2f}" if mine and dense else NONE
+
+
 def _number(value: float | None, form: str) -> str:
-    return NONE if value is None else f"{value:{form}}"
+    return NONE if value is None else f"{round(value, 6) + 0.0:{form}}"  # no -0.00
 
 
 def _about(table: Table, rows: list[Row]) -> str:
@@ -128,6 +150,12 @@ def _about(table: Table, rows: list[Row]) -> str:
     hours = fmean([s.record.cost.hours for s in dense]) if dense else None
     cost = f"; dense training {hours * 60:.1f} min" if hours is not None else ""
     return f"Dense network {macs} MACs, {records[0].network.params_dense:,} parameters{cost}; on {devices}."
+
+
+CUT_NOTE = (
+    "MACs to train count the parent's, the search's and all recoveries. Latencies: median ± quartile range of this "
+    "run's network, then the dense network's median in the same turns. `best on test` picks its epoch on the test set."
+)
 
 
 # ---- Markdown ----------------------------------------------------------------------------------
@@ -144,11 +172,17 @@ def _md_table(table: Table) -> str:
     lines += ["", *_md_grid(head, body)]
     for data, model in _columns(table):
         rows = [row for row in table.rows if (row.data, row.model) == (data, model)]
-        lines += ["", f"### {model}, {data}", "", _about(table, rows), "", *_md_grid(DETAILS, _details(rows))]
+        lines += ["", f"### {model}, {data}", "", _about(table, rows), "", *_md_grid(*_split(_details(rows)))]
+    if any(row.kind in CHANNEL_KINDS for row in table.rows):
+        lines += ["", CUT_NOTE]
     note = "Zero weights save no time on dense kernels: `nonzero MACs` counts what is left, not what is saved."
     if any(row.kind == "weights" for row in table.rows):
         lines += ["", note]
     return "\n".join(lines) + "\n"
+
+
+def _split(grid: Grid) -> tuple[list[str], Grid]:
+    return grid[0], grid[1:]
 
 
 def _md_grid(head: list[str], body: Grid) -> list[str]:
@@ -191,6 +225,8 @@ CSV = [
     "suite", "table", "track", "tier", "data", "model", "method", "kind", "target", "n", "asked",
     "top1_mean", "top1_std", "best_top1_mean", "mean_class", "dense_mean", "drop",
     "macs", "macs_left", "macs_nonzero_left", "params_nonzero_left", "hours", "times_dense_hours",
+    "pretrain_hours", "train_hours", "search_hours", "recover_hours", "times_dense_macs",
+    "stable_epoch", "latency_1_ms", "latency_128_ms", "dense_latency_1_ms", "dense_latency_128_ms", "speed_up",
     "device", "mode", "flags", "records",
 ]  # fmt: skip
 
@@ -208,13 +244,16 @@ def _csv(tables: list[Table]) -> str:
 def _csv_row(row: Row) -> list[str]:
     base = [row.data, row.model, row.label, row.kind, f"{row.target:g}", str(row.n), str(row.asked)]
     if not row.n:
-        return [*base, *[""] * 14, "; ".join(row.flags), ""]
+        return [*base, *[""] * (len(CSV) - len(base) - 2), "; ".join(row.flags), ""]
     dense = fmean([s.record.outcome.top1 for s in row.dense]) if row.dense else None
     numbers: list[float | None] = [
         row.top1, row.std, fmean(row.values("outcome.best_top1")), fmean(row.values("outcome.mean_class")),
         dense, row.drop,
         fmean(row.values("network.macs")), row.macs_left, row.macs_nonzero_left, row.params_left,
         row.hours, row.times_dense_hours,
+        *(fmean(row.values(f"cost.{part}")) for part in ("pretrain", "train", "search", "recover")),
+        row.times_dense_macs, row.noted("stable_epoch"),
+        *((row.latency(key) or (None,))[0] for key in ("1", "128", "dense 1", "dense 128")), row.speed_up,
     ]  # fmt: skip
     how = row.records[0].record.how
     names = " ".join(s.content for s in row.records)
