@@ -93,10 +93,10 @@ def _plan_table(suite: Suite, index: int, table: Table, tier: str) -> Iterator[P
     labels = [(label, remove) for _, label, removes in methods for remove in removes]
     if twice := [label for label, remove in labels if labels.count((label, remove)) > 1]:
         raise UserError(f"{where / 'methods'}{twice[0]} stands twice in one table")
-    for model, floor in table.models.items():
-        if small:
-            model = small.models.get(model, model)
-            floor = small.floors.get(model, floor)
+    models = table.models
+    if small:  # two models may share a small one
+        models = {small.models.get(m, m): small.floors.get(small.models.get(m, m), f) for m, f in models.items()}
+    for model, floor in models.items():
         find.pick("model", model, find.models(), str(where / "models" / model))
         for method, label, removes in methods:
             for remove in removes:

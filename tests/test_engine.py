@@ -5,11 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.cell import Cosine, Steps, WarmCosine
+from benchmark.cell import Adam, Cosine, Steps, WarmCosine
 from benchmark.data.images import Images
-from benchmark.engine.augment import augments, crop4, fastai, flip
+from benchmark.engine.augment import augments, crop4, fastai, flip, randaugment
 from benchmark.engine.batches import Batches, generator
 from benchmark.engine.evaluate import evaluate
+from benchmark.engine.layout import layout
 from benchmark.engine.meter import Meter
 from benchmark.engine.optimizers import optimizer_for, set_rates
 from benchmark.engine.rates import momentum, rate
@@ -160,3 +161,47 @@ def test_a_meter_pauses_the_outer_role() -> None:
     assert inner > 0
     assert meter.readings()["train"] < inner
     assert meter.readings()["evaluate"] == inner
+
+
+def test_randaugment_changes_pixels_by_its_counters_alone() -> None:
+    pictures = torch.randint(0, 256, (2000, 3, 8, 8), dtype=torch.uint8)
+    once, again = (randaugment(pictures, generator("rand")) for _ in range(2))
+    assert once.dtype == torch.uint8
+    assert once.shape == pictures.shape
+    assert torch.equal(once, again)
+    changed = (once != pictures).flatten(1).any(1).float().mean()
+    assert 0.6 < changed < 1, "most images, and not those that drew nothing twice"
+
+
+def test_norms_and_biases_decay_unless_spared() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
+    spared = optimizer_for(network, recipe(optimizer=Adam(kind="adamw", lr=0.1, decay=0.5, decay_all=False)))
+    decay = {id(p): group["weight_decay"] for group in spared.param_groups for p in group["params"]}
+    assert [decay[id(p)] for p in network.parameters()] == [0.5, 0, 0, 0, 0.5, 0]
+    usual = optimizer_for(network, recipe(optimizer=Adam(kind="adamw", lr=0.1, decay=0.5)))
+    assert [group["weight_decay"] for group in usual.param_groups] == [0.5]
+
+
+def test_widths_off_the_block_train_in_the_plain_layout_on_a_cpu() -> None:
+    even, odd = nn.Conv2d(3, 16, 3), nn.Conv2d(3, 13, 3)
+    assert layout(even, recipe(), CPU) == torch.channels_last
+    assert layout(odd, recipe(), CPU) == torch.contiguous_format
+    assert layout(odd, recipe(), torch.device("cuda")) == torch.channels_last
+    assert layout(even, recipe(channels_last=False), CPU) == torch.contiguous_format
+
+
+def test_a_stretched_schedule_keeps_its_shape() -> None:
+    steps = recipe(epochs=300, lr=Steps(times=0.2, at=(90, 180, 240, 270))).stretched(100)
+    assert isinstance(steps.lr, Steps)
+    assert (steps.epochs, steps.lr.at) == (100, (30, 60, 80, 90))
+    short = recipe(epochs=300, lr=Steps(times=0.2, at=(90, 180, 240, 270))).stretched(2)
+    assert isinstance(short.lr, Steps)
+    assert short.lr.at == (1,), "steps that fall together are one"
+    cosine = recipe(epochs=10, lr=Cosine(shape="cosine", warm=2.0)).stretched(20)
+    assert [rate(cosine, e) for e in (2, 4, 20)] == pytest.approx([0.05, 0.1, 0])
+
+
+def test_what_was_added_later_does_not_change_an_id() -> None:
+    assert "eps" not in Adam(kind="adam", lr=0.1).model_dump()
+    assert Adam(kind="adam", lr=0.1, eps=1e-5).model_dump()["eps"] == 1e-5
+    assert Adam.model_validate(Adam(kind="adam", lr=0.1).model_dump()) == Adam(kind="adam", lr=0.1)

@@ -188,3 +188,13 @@ def test_whatever_stands_in_a_suite_it_is_read_or_refused(line: str, junk: str) 
         path.write_text(SUITE.replace(line, junk, 1))
         with contextlib.suppress(UserError):
             plan(read(str(path)))
+
+
+def test_two_models_that_share_a_small_one_are_one_column(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    text = SUITE.replace("resnet_tiny = 10.0", "resnet56 = 10.0, resnet110 = 10.0")
+    path.write_text(
+        text + '\n[small]\nepoch_images = 512\nmodels = { resnet56 = "resnet20", resnet110 = "resnet20" }\n'
+    )
+    assert len(cells(path)) == 12
+    assert len(cells(path, tier="small")) == 6

@@ -11,6 +11,8 @@ import benchmark
 from benchmark import find
 from benchmark.cell import CHANNEL_KINDS
 from benchmark.engine.environment import Environment
+from benchmark.execute import Stopped
+from benchmark.verify import verify
 from tests.conftest import finish, make_desk, recipe
 
 FACE = set(benchmark.__all__)
@@ -61,6 +63,36 @@ def test_it_meets_its_targets_on_every_family(
             assert network.params < network.params_dense
     for kind in set(CHANNEL_KINDS[1:]) & set(removes) if model == "resnet_tiny" else ():
         assert finish(name, desk, kind=kind, amount=0.4).record.network.removed == pytest.approx(0.4, abs=0.01)
+
+
+@pytest.mark.parametrize("model", FAMILIES)
+def test_stopped_in_pieces_it_cuts_the_same_network_and_the_record_can_be_verified(
+    name: str, extra: tuple[Path, ...], model: str, tmp_path: Path, environment: Environment
+) -> None:
+    """Stopped before, in and after cuts; then rebuilt from record and weights: equal counts, equal answers."""
+    if "macs" not in find.methods(extra)[name].facts.get("removes", ()):
+        pytest.skip("it cuts nothing")
+    options = {"model": model, "kind": "macs", "recipe": recipe(epochs=4)}
+    whole = finish(name, make_desk(tmp_path / "whole", environment, methods_from=extra), **options).record
+    counted = 0
+
+    def now_and_then() -> bool:
+        nonlocal counted
+        counted += 1
+        return counted % 7 == 0
+
+    desk = make_desk(tmp_path / "pieces", environment, methods_from=extra, stop=now_and_then)
+    for _ in range(100):
+        try:
+            stored = finish(name, desk, **options)
+            break
+        except Stopped:
+            continue
+    assert stored.record.how.attempts > 1
+    assert stored.record.network.weights_hash == whole.network.weights_hash
+    checks = verify(stored, desk.store, environment, desk.data_root)
+    assert [check.what for check in checks if not check.ok] == []
+    assert len(checks) > 8
 
 
 def test_the_same_seed_is_the_same_network(
