@@ -118,9 +118,19 @@ class Run:
 
         self._call("train", [count, lag], work)
 
-    def recover(self, epochs: int, *, at: int) -> None:
-        """Train outside the schedule, at the learning rate of epoch `at`. It counts as cost."""
-        self._call("recover", [epochs, at], lambda: self._train("recover", epochs, lambda i: at))
+    def recover(self, epochs: int, *, at: int, instead: bool = False) -> None:
+        """Train outside the schedule, at the learning rate of epoch `at`. It counts as cost.
+
+        `instead` takes the epochs out of the schedule, which goes on that much later: the budget stays.
+        """
+        if instead and epochs > self.epochs - self.epoch:
+            raise UserError(f"recover({epochs}): {self.epochs - self.epoch} epochs of the schedule are left")
+
+        def work() -> None:
+            self._train("recover", epochs, lambda i: at)
+            self.epoch += epochs if instead else 0
+
+        self._call("recover", [epochs, at, instead], work)
 
     def ask(self, look: Callable[..., Json], *args: Json) -> Json:
         """`look(view, *args)`: search for something, change nothing; a small JSON value comes back."""
@@ -261,7 +271,16 @@ class Run:
         network, batches = self.trainer.network, self.trainer.batches
         name = f"{look.__name__} {self._calls}"
         chance = generator("ask", self.seed, name)
-        view = View(network, lambda n: batches.look(n, name), chance, self.channels, self.trainer.buffers, self.kind)
+        view = View(
+            network,
+            lambda count, augmented: batches.look(count, augmented=augmented),
+            chance,
+            self.channels,
+            self.trainer.buffers,
+            self.kind,
+            bf16=self.cell.recipe.precision == "bf16",
+            spend=self._spend_on_search,
+        )
         before = _versions(network)
         seen = 0
 
@@ -280,6 +299,9 @@ class Run:
             raise UserError(f"{look.__name__} changed the network; a search only looks")
         self.progress.search_macs += self.macs * seen
         return answer
+
+    def _spend_on_search(self, macs: int) -> None:
+        self.progress.search_macs += macs
 
     def _cut(self, kept: Kept, momentum: str) -> dict[str, Json]:
         if momentum not in ("keep", "reset"):

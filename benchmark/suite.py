@@ -189,8 +189,9 @@ def configured(
             raise UnknownName(f"option of {name}", key, found.defaults, str(where))
         if not _same_kind(value, found.defaults[key]):
             raise UserError(f"{where}{name}.{key} = {value!r}: expected a value like {found.defaults[key]!r}")
-        if key in found.choices and value not in found.choices[key]:
-            raise UnknownName(f"{name}.{key}", str(value), [str(choice) for choice in found.choices[key]], str(where))
+        for one in value if isinstance(value, list) else [value]:
+            if key in found.choices and one not in found.choices[key]:
+                raise UnknownName(f"{name}.{key}", str(one), [str(choice) for choice in found.choices[key]], str(where))
     options = {**found.defaults, **variants.get(variant, {}), **given}
     changed = [f"{key}={_short(value)}" for key, value in given.items() if value != found.defaults[key]]
     marks = [*([str(variant)] if variant else []), *changed]

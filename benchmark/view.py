@@ -1,6 +1,6 @@
 """What a method's search may look at. It looks and changes nothing; test images are out of its reach."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from benchmark.errors import UserError
 from benchmark.network.channels import Channels
 from benchmark.network.cuts import Kept
-from benchmark.network.groups import Groups
+from benchmark.network.groups import Group, Groups
+from benchmark.network.scoring import GIB, Gone, can_be_silenced, losses
 from benchmark.network.targets import CAP, choose
 
 
@@ -21,11 +22,29 @@ class View:
     """The network in evaluation mode, its groups, training images, a method's buffers, seeded chance."""
 
     network: nn.Module
-    images: Callable[[int], tuple[Tensor, Tensor]]
+    draw: Callable[[int, bool], tuple[Tensor, Tensor]]
     rng: torch.Generator
     channels: Channels | None
     buffers: dict[str, Tensor]
     kind: str  # of the cell's target: macs, params or channels
+    bf16: bool = False  # does the recipe train in bf16?
+    spend: Callable[[int], None] = lambda macs: None
+
+    def images(self, count: int, *, augmented: bool = False) -> tuple[Tensor, Tensor]:
+        """Training images, drawn by the seed: the same at every ask of a run."""
+        return self.draw(count, augmented)
+
+    def losses(
+        self, candidates: Sequence[Gone], images: tuple[Tensor, Tensor], *, memory: float = 4 * GIB
+    ) -> dict[Gone, float]:
+        """The loss that each candidate, a group and the channels of it that go, would leave; nothing is cut."""
+        found, macs = losses(self.network, self.groups, candidates, *images, bf16=self.bf16, memory=memory)
+        self.spend(macs)
+        return found
+
+    def can_be_silenced(self, group: Group) -> bool:
+        """Whether the group's channels can be scored by silencing them: not where a layer norm looks at all at once."""
+        return can_be_silenced(self.network, group)
 
     @property
     def groups(self) -> Groups:
@@ -41,11 +60,21 @@ class View:
         channels = self._channels()
         return choose(channels.groups, channels.costs, scores, self.kind, amount, cap=cap, round_to=round_to)
 
+    @property
+    def removed(self) -> float:
+        """The share gone already, in the cell's unit."""
+        return self.removed_by({})
+
     def removed_by(self, kept: Kept) -> float:
         """The share of the dense network (in the cell's unit) that would be gone after this cut."""
         channels = self._channels()
         widths = channels.widths | {name: len(stay) for name, stay in kept.items()}
         return channels.costs.removed(self.kind, widths)
+
+    def share_of_one(self, group: str) -> float:
+        """Which share of the dense network's MACs its first cut channel of this group saves."""
+        costs = self._channels().costs
+        return costs.saved("macs", dict(costs.dense_widths), group, 1) / costs.dense["macs"]
 
     def macs_per_channel(self, group: str) -> float:
         """What a channel of the group costs on average, while all others stay."""

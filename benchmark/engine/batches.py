@@ -51,10 +51,8 @@ class Batches:
 
     def batch(self, order: Tensor, trained: int, step: int) -> tuple[Tensor, Tensor]:
         chosen = order[step * self.recipe.batch : (step + 1) * self.recipe.batch].to(self.device)
-        images = self._sized(self.train[chosen])
         draw = generator("augment", self.seed, trained, step)
-        for augment in self.augments:  # on pixels, as the papers do: what a crop adds is black
-            images = augment(images, draw)
+        images = self._augmented(self._sized(self.train[chosen]), draw)
         return self._normalised(images), self.train_labels[chosen]
 
     def plain(self, part: tuple[Tensor, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -65,12 +63,20 @@ class Batches:
             chunk = slice(start, start + size)
             yield self._normalised(self._sized(images[chunk])), labels[chunk]
 
-    def look(self, count: int, name: str) -> tuple[Tensor, Tensor]:
-        """`count` training images for a method's search: drawn by the seed, never from the test set."""
+    def look(self, count: int, *, augmented: bool = False) -> tuple[Tensor, Tensor]:
+        """`count` training images for a method's search: one draw a seed, never from the test set."""
         if not 0 < count <= len(self.train):
             raise UserError(f"a subset of {count} images was asked for; the training set has {len(self.train)}")
-        chosen = torch.randperm(len(self.train), generator=generator("look", name, self.seed))[:count].to(self.device)
-        return self._normalised(self._sized(self.train[chosen])), self.train_labels[chosen]
+        chosen = torch.randperm(len(self.train), generator=generator("look", self.seed))[:count].to(self.device)
+        images = self._sized(self.train[chosen])
+        if augmented:
+            images = self._augmented(images, generator("look augmented", self.seed))
+        return self._normalised(images), self.train_labels[chosen]
+
+    def _augmented(self, images: Tensor, draw: torch.Generator) -> Tensor:
+        for augment in self.augments:  # on pixels, as the papers do: what a crop adds is black
+            images = augment(images, draw)
+        return images
 
     def _sized(self, images: Tensor) -> Tensor:
         if images.shape[-1] == self.size:

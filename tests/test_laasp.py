@@ -1,0 +1,218 @@
+"""LAASP: the fast search makes the choices of a plain one, candidate by candidate; its limits are said."""
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmark.errors import UserError
+from benchmark.execute import Desk, Stopped, execute
+from benchmark.network import cuts, scoring
+from benchmark.network.channels import Channels
+from benchmark.view import View
+from methods.laasp import CRITERIA, best_choice, filters, how_many, lowest
+from tests.conftest import finish, make_desk, planned, recipe
+from tests.test_channels import TINY, network_of
+
+POOL = ["l1", "l2", "euclidean", "cosine"]
+ROUGH = {"start": 1, "images": 64, "step": 0.05, "every": 0.2}
+
+
+def view_of(network: nn.Module, channels: Channels, images: tuple[Tensor, Tensor]) -> View:
+    return View(network.eval(), lambda count, augmented: images, torch.Generator(), channels, {}, "macs")
+
+
+def pictures(shape: tuple[int, int, int], count: int = 64) -> tuple[Tensor, Tensor]:
+    draw = torch.Generator().manual_seed(1)
+    return torch.randn(count, *shape, generator=draw), torch.randint(0, 10, (count,), generator=draw)
+
+
+@torch.no_grad()
+def plain_loss(network: nn.Module, channels: Channels, candidate: scoring.Gone, images: tuple[Tensor, Tensor]) -> float:
+    """As the papers' code does it: copy the network, cut the copy, run it."""
+    name, gone = candidate
+    copied, books = copy.deepcopy(network), copy.deepcopy(channels)
+    cuts.apply(copied, books.cut(copied, {name: [c for c in range(books.groups[name].width) if c not in gone]}))
+    return F.cross_entropy(copied.eval()(images[0]), images[1]).item()
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_the_fast_search_chooses_what_the_plain_one_does_all_the_way_to_half(name: str) -> None:
+    network, shape, classes = network_of(name)
+    channels, images = Channels(network, shape, classes, name), pictures(shape)
+    chosen = []
+    while channels.costs.removed("macs", channels.widths) < 0.495:
+        view = view_of(network, channels, images)
+        best = best_choice(view, 0.5, POOL, "most_similar", 0.05, "macs", 0.75, 64, False, False, 4.0)
+        counts = how_many(view, 0.5, 0.05, "macs", 0.75, False)
+        plain: dict[tuple[str, str], float] = {}
+        for group in counts:
+            for layer, rows in filters(view, view.groups[group]):
+                for place, criterion in enumerate(POOL):
+                    score = CRITERIA[f"{criterion} most_similar" if criterion == "cosine" else criterion]
+                    loss = plain_loss(network, channels, (group, lowest(score(rows), counts[group])), images)
+                    assert best["losses"][layer][place] == pytest.approx(loss, abs=1e-5)
+                    plain[layer, criterion] = loss
+        assert plain[best["layer"], best["criterion"]] <= min(plain.values()) + 1e-5, "the least, ties aside"
+        cuts.apply(network, channels.cut(network, {best["group"]: best["keep"]}))
+        chosen.append((best["layer"], best["criterion"]))
+    assert len(chosen) > 5
+    assert channels.costs.removed("macs", channels.widths) == pytest.approx(0.5, abs=0.02)
+
+
+def test_little_memory_gives_the_same_losses() -> None:
+    network, shape, classes = network_of("resnet_tiny")
+    channels, (images, labels) = Channels(network, shape, classes), pictures(shape)
+    candidates = [(name, (0, channel)) for name in channels.groups for channel in (1, 2, 3)]
+    runs = [
+        scoring.losses(network.eval(), channels.groups, candidates, images, labels, memory=memory)[0]
+        for memory in (4 * scoring.GIB, 3e6, 1.0)
+    ]
+    for run in runs[1:]:
+        assert run == pytest.approx(runs[0], abs=1e-5)
+
+
+def test_a_bf16_pass_finds_the_choice_of_fp32() -> None:
+    """The best are scored again in fp32 until no other could be better."""
+    network, shape, classes = network_of("vgg_tiny")
+    channels, (images, labels) = Channels(network, shape, classes), pictures(shape)
+    candidates = [(name, (channel,)) for name, group in channels.groups.items() for channel in range(group.width)]
+    exact, _ = scoring.losses(network.eval(), channels.groups, candidates, images, labels)
+    quick, _ = scoring.losses(network.eval(), channels.groups, candidates, images, labels, bf16=True)
+    best = min(quick, key=quick.__getitem__)
+    assert best == min(exact, key=exact.__getitem__)
+    assert quick[best] == pytest.approx(exact[best], abs=1e-6)
+    assert any(quick[each] != exact[each] for each in candidates), "bf16 it was"
+
+
+def test_the_network_is_left_as_it_was() -> None:
+    network, shape, classes = network_of("resnet_tiny")
+    channels, (images, labels) = Channels(network, shape, classes), pictures(shape)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    scoring.losses(network.eval(), channels.groups, [("conv1", (0,))], images, labels)
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+    assert not any(module._forward_pre_hooks for module in network.modules())
+
+
+def test_the_criteria_by_hand() -> None:
+    rows = torch.tensor([[3.0, 4.0], [0.0, 6.0], [1.0, 0.0], [0.0, 6.5]])
+    assert CRITERIA["l1"](rows).tolist() == [7, 6, 1, 6.5]
+    assert CRITERIA["l2"](rows).tolist() == pytest.approx([5, 6, 1, 6.5])
+    far = CRITERIA["euclidean"](rows)
+    assert far[0].item() == pytest.approx(13**0.5 + 20**0.5 + (9 + 2.5**2) ** 0.5)
+    assert lowest(CRITERIA["cosine most_similar"](rows), 2) == (0, 1), (
+        "between all; then the first of a pair"
+    )
+    assert lowest(CRITERIA["cosine least_similar"](rows), 1) == (2,), "the one that points another"
+
+
+def test_a_step_is_worth_what_it_says() -> None:
+    network, shape, classes = network_of("resnet20")
+    channels = Channels(network, shape, classes)
+    view = view_of(network, channels, pictures(shape, 2))
+    counts = how_many(view, 0.5, 0.01, "macs", 0.75, False)
+    for name, count in counts.items():
+        one = view.share_of_one(name)
+        assert count == max(1, int(0.01 / one + 0.5))
+    tenth = how_many(view, 0.5, 0.1, "filters", 0.75, False)
+    assert tenth == {name: int(0.1 * group.width + 0.5) for name, group in view.groups.items()}
+    capped = how_many(view, 0.5, 0.1, "filters", 0.05, False)
+    assert all(count <= int(0.05 * view.groups[name].dense) for name, count in capped.items())
+
+
+def test_a_run_tells_its_choices_and_what_they_cost(desk: Desk) -> None:
+    stored = finish("laasp", desk, config=ROUGH, recipe=recipe(epochs=6))
+    record, side = stored.record, desk.store.side(stored)
+    asks = [entry["result"] for entry in side["journal"] if entry["call"] == "ask best_choice"]
+    cut = [entry["result"]["macs"] for entry in side["journal"] if entry["call"] == "cut"]
+    assert len(asks) == len(cut) > 3
+    assert cut == sorted(cut, reverse=True)
+    assert cut[-1] == record.network.macs
+    for ask in asks:
+        lowest_loss = min(loss for losses in ask["losses"].values() for loss in losses)
+        assert lowest_loss == pytest.approx(ask["loss"], abs=1e-6)
+    recoveries = [entry for entry in side["journal"] if entry["call"] == "recover"]
+    assert recoveries
+    assert record.outcome.epochs_trained == 6, "recoveries take their epochs out of the schedule"
+    assert record.cost.search > 0
+    assert record.cost.recover > 0
+    assert record.cost.search_macs > len(asks) * 64 * record.network.macs
+    official = finish("laasp", desk, config={**ROUGH, "variant": "official"}, recipe=recipe(epochs=6)).record
+    assert official.outcome.epochs_trained > 6
+    assert official.network.removed >= 0.4
+
+
+def test_the_subset_is_one_draw_a_seed_and_never_the_test_images(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    import methods.laasp as module
+
+    seen: list[Tensor] = []
+    look = module.best_choice
+
+    def best_choice(view: View, *args: Any) -> Any:
+        seen.append(view.images(64)[0])
+        return look(view, *args)
+
+    monkeypatch.setattr(module, "best_choice", best_choice)
+    finish("laasp", desk, config=ROUGH, recipe=recipe(epochs=6))
+    assert len(seen) > 3
+    assert all(torch.equal(seen[0], other) for other in seen)
+
+
+def test_all_layers_at_their_cap_is_said(desk: Desk) -> None:
+    with pytest.raises(UserError, match=r"all layers at their cap at \d+\.\d\d % of 60 %"):
+        finish("laasp", desk, config={**ROUGH, "cap": 0.2}, recipe=recipe(epochs=6), amount=0.6)
+    cell, _ = planned("laasp", config={**ROUGH, "cap": 0.2}, recipe=recipe(epochs=6), amount=0.6)
+    lines = (desk.store.run_folder(cell.id) / "attempts.jsonl").read_text()
+    assert '"failed"' in lines
+    assert "all layers at their cap" in lines
+
+
+def test_too_large_a_subset_is_refused(desk: Desk) -> None:
+    with pytest.raises(UserError, match="a subset of 5000 images was asked for; the training set has 1337"):
+        finish("laasp", desk, config={**ROUGH, "images": 5000}, recipe=recipe(epochs=6))
+
+
+def test_killed_in_the_middle_of_a_search_and_of_a_recovery_it_ends_the_same(tmp_path: Path, environment: Any) -> None:
+    cell, _ = planned("laasp", config=ROUGH, recipe=recipe(epochs=6))
+    whole = execute(cell, make_desk(tmp_path / "whole", environment)).record
+    import methods.laasp as module
+
+    look, calls = module.best_choice, 0
+
+    def dies(view: View, *args: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        answer = look(view, *args)
+        if calls in (2, 5):
+            raise KeyboardInterrupt
+        return answer
+
+    dies.__name__ = "best_choice"
+    desk = make_desk(tmp_path / "pieces", environment, save_every=0.0)
+    recovering = 0
+
+    def in_recovery() -> bool:
+        """Stops twice while a recovery is under way."""
+        nonlocal recovering
+        journal = running[0].progress.journal if running else []
+        recovering += bool(journal and journal[-1]["call"] == "note")
+        return recovering in (2, 7)
+
+    running: list[Any] = []
+    desk = replace(desk, stop=in_recovery, watch=lambda run: running.__setitem__(slice(None), [run]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "best_choice", dies)
+        for _ in range(20):
+            try:
+                pieces = execute(cell, desk).record
+                break
+            except (KeyboardInterrupt, Stopped):
+                continue
+    assert pieces.how.attempts >= 4
+    assert pieces.network.weights_hash == whole.network.weights_hash
+    assert pieces.side == whole.side
