@@ -39,8 +39,10 @@ def record_of(
         test = evaluate(network, batches, batches.test)
         validation = evaluate(network, batches, batches.validation).top1 if cell.recipe.validation else None
     bits = base64.b64encode(np.packbits(test.bits.numpy()).tobytes()).decode()
-    path = {"curves": progress.curves, "journal": progress.journal, "bits": bits}
-    side, packed = pack_side(path | ({"kept": progress.kept} if progress.kept else {}))
+    path: dict[str, Any] = {"curves": progress.curves, "journal": progress.journal, "bits": bits}
+    if run.channels and progress.kept:
+        path |= {"kept": progress.kept, "dense_widths": run.channels.costs.dense_widths}
+    side, packed = pack_side(path)
     best = _best(run) or (test.top1, run.epoch - 1)
     shape = (batches.channels, batches.size, batches.size)
     dense = build(cell, batches.classes)

@@ -105,9 +105,7 @@ def test_the_criteria_by_hand() -> None:
     assert CRITERIA["l2"](rows).tolist() == pytest.approx([5, 6, 1, 6.5])
     far = CRITERIA["euclidean"](rows)
     assert far[0].item() == pytest.approx(13**0.5 + 20**0.5 + (9 + 2.5**2) ** 0.5)
-    assert lowest(CRITERIA["cosine most_similar"](rows), 2) == (0, 1), (
-        "between all; then the first of a pair"
-    )
+    assert lowest(CRITERIA["cosine most_similar"](rows), 2) == (0, 1), "between all; then the first of a pair"
     assert lowest(CRITERIA["cosine least_similar"](rows), 1) == (2,), "the one that points another"
 
 

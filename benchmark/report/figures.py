@@ -4,6 +4,7 @@ The bytes depend on the records and on matplotlib's version alone.
 """
 
 import io
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,8 @@ def figures_of(tables: list[Table], store: Store) -> dict[str, bytes]:
                 if paths := [path for path in (_Path.of(stored, store) for stored in row.records) if path]:
                     label = "".join(c if c.isalnum() else "-" for c in row.label)
                     out[f"{name}-{label}-{100 * row.target:g}.svg"] = _draw_paths(row, paths)
+                    if paths[0].choices:
+                        out[f"{name}-{label}-{100 * row.target:g}-choices.svg"] = _draw_choices(row, paths)
     return out
 
 
@@ -46,6 +49,8 @@ class _Path:
 
     seed: int
     noted: dict[str, list[tuple[int, float]]]
+    choices: dict[str, Counter[str]]  # what was noted in words, and how often
+    widths: dict[str, tuple[int, int]]  # of each group, dense and at the end
     test: list[tuple[int, float]]
     cuts: list[int]
 
@@ -54,17 +59,22 @@ class _Path:
         """None where nothing was noted more than twice: single values are no curve."""
         side = store.side(stored)
         noted: dict[str, list[tuple[int, float]]] = {}
+        words: dict[str, Counter[str]] = {}
         for entry in side["journal"]:
             if entry["call"] == "note":
                 for name, value in entry["result"].items():
                     if isinstance(value, int | float):
                         noted.setdefault(name, []).append((entry["epoch"], value))
+                    elif isinstance(value, str):
+                        words.setdefault(name, Counter())[value] += 1
         curves = {name: points for name, points in noted.items() if len(points) > 2}
         if not curves:
             return None
         test = [(p["at"] + 1, p["test"]) for p in side["curves"] if p["kind"] == "train" and "test" in p]
         cuts = [entry["epoch"] for entry in side["journal"] if entry["call"] == "cut"]
-        return cls(stored.record.seed, curves, test, cuts)
+        choices = {name: counts for name, counts in words.items() if counts.total() > 2}
+        widths = {name: (dense, len(side["kept"][name])) for name, dense in side.get("dense_widths", {}).items()}
+        return cls(stored.record.seed, curves, choices, widths, test, cuts)
 
 
 def _draw_paths(row: Row, paths: list[_Path]) -> bytes:
@@ -88,6 +98,28 @@ def _draw_paths(row: Row, paths: list[_Path]) -> bytes:
         figure.suptitle(
             f"{row.label}, {row.model}, {row.data}: {100 * row.target:g} % of {row.kind} removed", fontsize=10
         )
+        return _svg(figure)
+
+
+def _draw_choices(row: Row, paths: list[_Path]) -> bytes:
+    """How often what was chosen, a dot a seed; and the widths of the first seed, before and after."""
+    (name, _), *_ = paths[0].choices.items()
+    options = sorted({option for path in paths for option in path.choices.get(name, {})})
+    with plt.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.4), width_ratios=(1, 2.2), layout="constrained")
+        counts = np.array([[path.choices[name][option] for option in options] for path in paths])
+        left.bar(range(len(options)), counts.mean(0), color=COLOURS[5], width=0.6)
+        for line in counts:
+            left.plot(range(len(options)), line, "o", color=COLOURS[0], markersize=4)
+        left.set_xticks(range(len(options)), options, rotation=30, ha="right", rotation_mode="anchor")
+        left.set_ylabel(f"{name}, times (dots: seeds)")
+        dense, now = zip(*paths[0].widths.values(), strict=True)
+        right.bar(range(len(dense)), dense, color="0.85", width=0.9, label="dense")
+        right.bar(range(len(now)), now, color=COLOURS[0], width=0.6, label=f"seed {paths[0].seed}")
+        right.set_xticks(range(len(dense)), list(paths[0].widths), rotation=90, fontsize=6)
+        right.set_ylabel("channels")
+        right.legend(frameon=False, fontsize=8)
+        figure.suptitle(f"{row.label}, {row.model}, {row.data}: {100 * row.target:g} % of {row.kind}", fontsize=10)
         return _svg(figure)
 
 
