@@ -1,0 +1,162 @@
+"""What papers, repositories and logs print: one value a row, checked before anyone compares with it.
+
+Derived numbers (drops, gains, percentages of a dense network) are not data: they may stand in a file only
+to be checked against their parts, and a file with one that does not follow is refused as a whole.
+"""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.errors import UserError
+from benchmark.find import ROOT
+
+FOLDER = ROOT / "baselines" / "reported"
+COLUMNS = (
+    "source", "place", "kind", "method", "model", "data", "target_kind", "target",
+    "metric", "value", "unit", "n", "protocol",
+)  # fmt: skip
+KINDS = ("author_log", "author_table", "third_party")
+TARGETS = ("none", "macs", "params", "weights")
+# what a derived metric is made of: change = its own value minus the dense one's; percent = own / dense
+CHANGES = {"top1_change": "top1", "top1_best_change": "top1_best", "top5_change": "top5"}
+PERCENTS = {"params_kept_percent": "params", "macs_kept_percent": "macs"}
+DENSE = "dense"
+
+
+@dataclass(frozen=True)
+class Reported:
+    source: str
+    place: str
+    kind: str
+    method: str
+    model: str
+    data: str
+    target_kind: str
+    target: float | None  # the share removed
+    metric: str
+    value: float
+    unit: str
+    n: int | None
+    protocol: str
+    digits: int  # printed after the point: the rounding that a derived value may show
+    where: str  # file and line
+
+    @property
+    def network(self) -> tuple[str, ...]:
+        return (self.source, self.model, self.data)
+
+
+def read_all(folder: Path = FOLDER) -> list[Reported]:
+    return [row for path in sorted(folder.glob("*.csv")) for row in read(path)]
+
+
+def read(path: Path) -> list[Reported]:
+    """Every row, or an error that names every line that cannot be."""
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise UserError(f"{path}: its columns must be {', '.join(COLUMNS)}")
+        wrong: list[str] = []
+        rows: list[Reported] = []
+        for line, fields in enumerate(reader, start=2):
+            where = f"{path.name}:{line}"
+            try:
+                rows.append(_row(fields, where))
+            except ValueError as error:
+                wrong.append(f"{where}: {error}")
+    wrong += [*_twice(rows), *_changes(rows), *_percents(rows)]
+    if wrong:
+        raise UserError(f"{path}: {len(wrong)} rows cannot be\n  " + "\n  ".join(wrong))
+    return [row for row in rows if row.metric not in CHANGES and row.metric not in PERCENTS]
+
+
+def _row(fields: dict[str, str | None], where: str) -> Reported:
+    if None in fields or any(value is None for value in fields.values()):
+        raise ValueError("more or fewer cells than columns; quote a comma inside a cell")
+    text = {key: (value or "").strip() for key, value in fields.items()}
+    if text["kind"] not in KINDS:
+        raise ValueError(f"kind {text['kind']!r}: one of {', '.join(KINDS)}")
+    if text["target_kind"] not in TARGETS:
+        raise ValueError(f"target_kind {text['target_kind']!r}: one of {', '.join(TARGETS)}")
+    target = _number(text["target"], "target") if text["target"] else None
+    if (target is None) != (text["target_kind"] == "none") or not 0 < (target or 0.5) < 1:
+        raise ValueError(f"target {text['target']!r} of {text['target_kind']}: a share between 0 and 1, or none at all")
+    return Reported(
+        **{key: text[key] for key in ("source", "place", "kind", "method", "model", "data", "target_kind")},
+        target=target,
+        metric=text["metric"],
+        value=_number(text["value"], "value"),
+        unit=text["unit"],
+        n=int(_number(text["n"], "n")) if text["n"] else None,
+        protocol=text["protocol"],
+        digits=len(text["value"].partition(".")[2]),
+        where=where,
+    )
+
+
+def _number(text: str, what: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        several = " holds several values; one a row" if any(sign in text for sign in "/,;→") else " is no number"
+        raise ValueError(f"{what} {text!r}{several}") from None
+
+
+def _twice(rows: list[Reported]) -> Iterable[str]:
+    seen: dict[tuple[object, ...], Reported] = {}
+    for row in rows:
+        key = (*row.network, row.method, row.target_kind, row.target, row.metric, row.place)
+        if key in seen:
+            yield f"{row.where}: the same as {seen[key].where}"
+        seen[key] = row
+
+
+def _changes(rows: list[Reported]) -> Iterable[str]:
+    """A printed change must be the difference of the printed values, to the digit that was printed."""
+    for row in rows:
+        if row.metric not in CHANGES:
+            continue
+        own, dense = _partner(rows, row, CHANGES[row.metric]), _dense(rows, row, CHANGES[row.metric])
+        if own is None or dense is None:
+            yield f"{row.where}: a change without both of its values"
+            continue
+        change = own.value - dense.value
+        if abs(change - row.value) > _half(row) + _half(own) + _half(dense) + 1e-9:
+            yield f"{row.where}: {dense.value:g} to {own.value:g} is {change:+.3f}, not {row.value:+g}"
+
+
+def _percents(rows: list[Reported]) -> Iterable[str]:
+    """A printed percentage implies a dense network: it must be the one whose size is known."""
+    for row in rows:
+        if row.metric not in PERCENTS:
+            continue
+        own, dense = _partner(rows, row, PERCENTS[row.metric]), _dense(rows, row, PERCENTS[row.metric])
+        if own is None or dense is None:
+            yield f"{row.where}: a percentage without its value and the dense network's"
+            continue
+        low = 100 * (own.value - _half(own)) / (dense.value + _half(dense)) - _half(row)
+        high = 100 * (own.value + _half(own)) / (dense.value - _half(dense)) + _half(row)
+        if not low <= row.value <= high:
+            base = 100 * own.value / row.value
+            yield f"{row.where}: {own.value:g} at {row.value:g} % implies {base:.4g} in all; it is {dense.value:g}"
+
+
+def _partner(rows: list[Reported], row: Reported, metric: str) -> Reported | None:
+    """The value of the same method, network and target."""
+    same = (row.network, row.method, row.target_kind, row.target, metric)
+    found = (r for r in rows if (r.network, r.method, r.target_kind, r.target, r.metric) == same)
+    return next(found, None)
+
+
+def _dense(rows: list[Reported], row: Reported, metric: str) -> Reported | None:
+    """The dense network that the row was measured from: named in its protocol, or the source's only one."""
+    dense = [r for r in rows if r.network == row.network and r.method.startswith(DENSE) and r.metric == metric]
+    named = [r for r in dense if r.method in row.protocol.split("; ")]
+    return (named or dense or [None])[0]
+
+
+def _half(row: Reported) -> float:
+    """A printed number may be off by half its last digit."""
+    return 0.5 * 10.0**-row.digits

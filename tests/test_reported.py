@@ -1,0 +1,136 @@
+"""Reported numbers: known wrong rows are refused, right ones read; derived numbers are checked and then forgotten."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmark.errors import UserError
+from benchmark.evidence.reported import COLUMNS, read, read_all
+
+
+def rows(*lines: str) -> str:
+    return "\n".join([",".join(COLUMNS), *lines]) + "\n"
+
+
+def change(model: str, method: str, dense: str, pruned: str, printed: str) -> str:
+    head = f"s,table,author_table,{{}},{model},d,{{}},{{}},{{}},{{}},%,,"
+    return rows(
+        head.format("dense", "none", "", "top1", dense),
+        head.format(method, "macs", 0.5, "top1", pruned),
+        head.format(method, "macs", 0.5, "top1_change", printed),
+    )
+
+
+def percent(model: str, dense: str, kept: str, printed: str) -> str:
+    head = f"s,table,author_table,{{}},{model},d,{{}},{{}},{{}},{{}},M,,"
+    return rows(
+        head.format("dense", "none", "", "params", dense),
+        head.format("m", "macs", 0.5, "params", kept),
+        head.format("m", "macs", 0.5, "params_kept_percent", printed),
+    )
+
+
+WRONG_CHANGES = [
+    ("resnet56", "group_sparse 2.13x", "93.53", "93.77", "+0.38"),
+    ("resnet56", "HRank", "93.26", "92.17", "-0.09"),
+    ("resnet56", "SFP", "93.59", "93.36", "+0.23"),
+    ("vgg19", "without sparse learning", "73.50", "67.60", "-5.44"),
+    ("vgg19", "GReg-1", "74.02", "67.55", "-6.67"),
+    ("resnet18", "HRank 2x", "75.00", "74.29", "-0.69"),  # printed -0.69, the values say -0.71
+    ("vit_small", "random 3x", "78.588", "44.654", "-33.954"),
+    ("yolov8", "bn_scale 3x", "50.000", "39.356", "-10.664"),
+    ("yolov8", "obd 3x", "50.000", "38.908", "-11.192"),
+    ("resnet56", "laasp, README", "93.61", "93.04", "-0.12"),
+    ("resnet50", "ThiNet", "72.88", "72.04", "-0.88"),
+    ("resnet50", "FPGM top-5", "92.87", "92.32", "-0.21"),
+]
+RIGHT_CHANGES = [
+    ("resnet56", "group_sparse 2.13x", "93.53", "93.77", "+0.24"),
+    ("resnet56", "HRank", "93.26", "92.17", "-1.09"),
+    ("vgg19", "GReg-1", "74.02", "67.55", "-6.47"),
+    ("vit_small", "random 3x", "78.588", "44.654", "-33.934"),
+    ("resnet50", "laasp", "76.48", "75.85", "-0.63"),
+    ("resnet34", "FuPruner top-5", "91.42", "90.66", "-0.76"),
+    ("resnet20", "rounded apart", "92.4", "91.86", "-0.6"),
+]
+WRONG_PERCENTS = [
+    ("resnet50", "25.56", "2.77", "24.71"),
+    ("resnet18", "11.69", "17.56", "68.70"),
+    ("resnet18", "11.69", "10.66", "24.71"),
+    ("resnet18", "11.69", "9.27", "83.54"),
+    ("vit_small", "22.05", "6.57", "29.13"),
+    ("yolov8", "25.90", "6.28", "25.25"),
+]
+RIGHT_PERCENTS = [("resnet18", "11.6895", "7.94", "67.90"), ("resnet50", "25.56", "6.32", "24.71")]
+
+
+@pytest.mark.parametrize(("model", "method", "dense", "pruned", "printed"), WRONG_CHANGES)
+def test_a_change_that_does_not_follow_is_refused(
+    tmp_path: Path, model: str, method: str, dense: str, pruned: str, printed: str
+) -> None:
+    path = tmp_path / "wrong.csv"
+    path.write_text(change(model, f'"{method}"', dense, pruned, printed))
+    with pytest.raises(UserError, match=r"wrong\.csv:4: .* is [+-]"):
+        read(path)
+
+
+@pytest.mark.parametrize(("model", "method", "dense", "pruned", "printed"), RIGHT_CHANGES)
+def test_a_change_that_follows_is_accepted_and_not_kept(
+    tmp_path: Path, model: str, method: str, dense: str, pruned: str, printed: str
+) -> None:
+    path = tmp_path / "right.csv"
+    path.write_text(change(model, method, dense, pruned, printed))
+    assert [row.metric for row in read(path)] == ["top1", "top1"]
+
+
+@pytest.mark.parametrize(("model", "dense", "kept", "printed"), WRONG_PERCENTS)
+def test_a_percentage_of_another_network_is_refused(
+    tmp_path: Path, model: str, dense: str, kept: str, printed: str
+) -> None:
+    path = tmp_path / "wrong.csv"
+    path.write_text(percent(model, dense, kept, printed))
+    with pytest.raises(UserError, match=r"implies .* in all; it is"):
+        read(path)
+
+
+@pytest.mark.parametrize(("model", "dense", "kept", "printed"), RIGHT_PERCENTS)
+def test_a_percentage_of_the_right_network_is_accepted(
+    tmp_path: Path, model: str, dense: str, kept: str, printed: str
+) -> None:
+    path = tmp_path / "right.csv"
+    path.write_text(percent(model, dense, kept, printed))
+    assert len(read(path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("s,p,author_table,m,n,d,macs,0.5,top1,73.62 / 71.89,%,,", "holds several values; one a row"),
+        ("s,p,author_table,m,n,d,macs,0.5,top1,about 73,%,,", "is no number"),
+        ("s,p,author_table,m,n,d,macs,50,top1,73,%,,", "a share between 0 and 1"),
+        ("s,p,author_table,m,n,d,macs,,top1,73,%,,", "a share between 0 and 1"),
+        ("s,p,rumour,m,n,d,macs,0.5,top1,73,%,,", "one of author_log, author_table, third_party"),
+        ("s,p,author_table,m,n,d,flops,0.5,top1,73,%,,", "one of none, macs, params, weights"),
+        ("s,p,author_table,m,n,d,macs,0.5,top1,73,%,,300 epochs, SGD", "quote a comma inside a cell"),
+        ("s,p,author_table,m,n,d,macs,0.5,top1_change,-0.5,points,,", "a change without both of its values"),
+    ],
+)
+def test_a_row_that_cannot_be_is_named(tmp_path: Path, line: str, says: str) -> None:
+    path = tmp_path / "wrong.csv"
+    path.write_text(rows(line))
+    with pytest.raises(UserError, match=f"wrong.csv:2: .*{says}"):
+        read(path)
+
+
+def test_every_wrong_line_is_named_not_only_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.csv"
+    path.write_text(rows("s,p,rumour,m,n,d,none,,top1,73,%,,", "s,p,author_log,m,n,d,none,,top1,x,%,,"))
+    with pytest.raises(UserError, match=r"(?s)2 rows cannot be.*wrong\.csv:2.*wrong\.csv:3"):
+        read(path)
+
+
+def test_what_this_repository_quotes_is_sound() -> None:
+    rows = read_all()
+    assert len(rows) > 200
+    assert {row.source.partition("@")[0] for row in rows} >= {"OCSPruner", "LAASP1", "LAASP2", "Torch-Pruning"}
+    assert not any(row.metric.endswith(("_change", "_percent")) for row in rows)
