@@ -152,6 +152,17 @@ def data_verb(
 
 
 @app.command()
+def claims(
+    format: Annotated[str, typer.Option("--format", help="md or json.")] = "md",
+    out: Out = Path("results/published"),
+) -> None:
+    """What the papers claim, and what the records say to it."""
+    from benchmark.verbs import list_claims
+
+    _print(*list_claims(format, out))
+
+
+@app.command()
 def golden(
     commit: Annotated[str, typer.Argument(help="The code to compare with: a commit that records were made at.")],
     suites: Annotated[list[str] | None, typer.Argument(help="Suites to run; else every golden one.")] = None,

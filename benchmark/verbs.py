@@ -287,6 +287,17 @@ def look_at_data(name: str, check: bool, prepare: bool, size: int | None, data: 
     }
 
 
+def list_claims(format: str, out: Path) -> tuple[Any, bool]:
+    """What papers claim and what the records under OUT say to it; and whether it is for a machine."""
+    from benchmark.evidence.claims import judge, read_claims
+    from benchmark.evidence.ledger import FORMATS, as_json, as_markdown
+
+    if format not in FORMATS:
+        raise UnknownName("format", format, FORMATS)
+    found = judge(read_claims(), Store(out))
+    return (as_json(found), True) if format == "json" else (as_markdown(found), False)
+
+
 def compare_codes(commit: str, suites: list[str], enter: bool) -> Report:
     from benchmark.golden import SUITES, compare
     from benchmark.golden import enter as write

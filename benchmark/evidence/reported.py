@@ -154,7 +154,7 @@ def _dense(rows: list[Reported], row: Reported, metric: str) -> Reported | None:
     """The dense network that the row was measured from: named in its protocol, or the source's only one."""
     dense = [r for r in rows if r.network == row.network and r.method.startswith(DENSE) and r.metric == metric]
     named = [r for r in dense if r.method in row.protocol.split("; ")]
-    return (named or dense or [None])[0]
+    return next(iter(named or dense), None)
 
 
 def _half(row: Reported) -> float:

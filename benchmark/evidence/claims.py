@@ -1,0 +1,249 @@
+"""What papers claim, fixed before its data, and what the records say to it.
+
+A claim file states estimand, places, margin and number of seeds; its commit dates it. A verdict uses
+the first n seeds of each row and no others, so there is one look. One pooled number a claim: the mean,
+over the cells of a place, of the difference in question, with each cell's own variances (Welch and
+Satterthwaite); then Holm over all claims that can be judged.
+"""
+
+import subprocess
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, inf, sqrt
+from pathlib import Path
+from statistics import fmean, variance
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+from scipy.special import ndtri, stdtr, stdtrit
+
+from benchmark import find
+from benchmark.cell import Spec
+from benchmark.errors import UnknownName, UserError
+from benchmark.report.rows import Row, rows_of
+from benchmark.store import Store
+from benchmark.suite import plan
+from benchmark.suite_file import read
+
+FOLDER = find.ROOT / "baselines" / "claims"
+LEVEL, POWER = 0.05, 0.8
+State = Literal["reproduced", "not reproduced", "inconclusive", "not tested"]
+WITHIN = ("as good as", "drops at most", "reaches")  # claims that allow a margin; the others must pass zero
+Kind = Literal["beats", "as good as", "drops at most", "costs less than", "cuts earlier than", "reaches"]
+
+
+class Claim(Spec):
+    """`kind` says what is compared; `against` are rows of the same table (or `dense`)."""
+
+    id: str
+    says: str
+    reference: str  # where the paper says it; "abstract only" where no table could be read
+    kind: Kind
+    where: list[str]  # suite/table, suite/table@small: the paper's own setting first
+    method: str
+    against: list[str] = []
+    targets: list[float] = []  # all, if none
+    models: list[str] = []  # all, if none
+    value: float | None = None  # of `drops at most` (points), `costs less than` (times) and `reaches` (%)
+    margin: Annotated[float, Field(ge=0)] = 0.2
+    n: Annotated[int, Field(gt=1)] = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A claim at one place: every number that was used."""
+
+    claim: Claim
+    place: str
+    state: State
+    why: str
+    indicative: bool = False
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    seeds: int = 0
+    more_seeds: int = 0
+    records: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The difference in question, cell by cell: (values of one side, values of the other) pairs."""
+
+    cells: list[tuple[list[float], list[float]]]
+
+    @property
+    def seeds(self) -> int:
+        return min(min(len(a), len(b) if b else len(a)) for a, b in self.cells)
+
+
+def read_claims(folder: Path = FOLDER) -> list[Claim]:
+    claims: list[Claim] = []
+    for path in sorted(folder.glob("*.toml")):
+        try:
+            found = [Claim.model_validate(each) for each in tomllib.loads(path.read_text()).get("claim", [])]
+        except (tomllib.TOMLDecodeError, ValidationError) as error:
+            raise UserError(f"{path}: {str(error).splitlines()[0]}") from None
+        for claim in found:
+            _check(claim, path)
+        claims += found
+    if twice := {c.id for c in claims if sum(other.id == c.id for other in claims) > 1}:
+        raise UserError(f"two claims are called {sorted(twice)[0]!r}")
+    return claims
+
+
+def _check(claim: Claim, path: Path) -> None:
+    known = find.methods()
+    for name in (claim.method, *claim.against):
+        if name.partition("(")[0].partition(",")[0].partition(" ")[0] not in known:
+            raise UnknownName(f"method of claim {claim.id}", name, known, f"{path}: ")
+
+
+def judge(claims: Sequence[Claim], store: Store) -> list[Finding]:
+    """Every claim at every place; Holm over what could be judged."""
+    tables: dict[str, list[Row]] = {}
+    for place in {place for claim in claims for place in claim.where}:
+        tables[place] = _rows(place, store)
+    return _after_holm([_at(claim, place, tables[place]) for claim in claims for place in claim.where])
+
+
+def _rows(place: str, store: Store) -> list[Row]:
+    """`suite/table` or `suite/table@small`: its rows that have records."""
+    name, _, tier = place.partition("@")
+    suite_name, _, table = name.partition("/")
+    suite = read(suite_name)
+    if table not in [each.name for each in suite.file.table]:
+        raise UnknownName("table of a claim", table, [each.name for each in suite.file.table], f"{suite_name}: ")
+    return rows_of(plan(suite, tier or "full", f"table={table}"), store)
+
+
+def _at(claim: Claim, place: str, rows: list[Row]) -> Finding:
+    small = place.endswith("@small")
+    nothing = Finding(claim, place, "not tested", "no records", indicative=small)
+    rows = [row for row in rows if not claim.targets or row.target in (*claim.targets, 0.0)]
+    rows = [row for row in rows if not claim.models or row.model in claim.models]
+    mine = [row for row in rows if row.label == claim.method and row.n]
+    if not mine:
+        return nothing
+    finding = replace(nothing, indicative=small or place != claim.where[0])
+    if claim.kind == "costs less than" and any(s.record.how.device == "cpu" for row in mine for s in row.records):
+        return replace(finding, why="hours on a CPU decide nothing about cost")
+    samples = [sample for other in claim.against or [""] if (sample := _sample(claim, mine, rows, other)) is not None]
+    if len(samples) < max(1, len(claim.against)):
+        there = {row.label for row in rows if row.n}
+        missing = [other for other in claim.against if other not in there]
+        return replace(finding, why=f"no records of {', '.join(missing) or 'what it is held against'}")
+    records = tuple(s.content for row in mine for s in row.records)
+    seeds = min(sample.seeds for sample in samples)
+    finding = replace(finding, records=records, seeds=seeds)
+    if seeds < claim.n:
+        more = claim.n - seeds
+        return replace(finding, state="inconclusive", why=f"{seeds} of {claim.n} seeds", more_seeds=more)
+    estimate, low, high, p, error = max((_estimate(claim, sample) for sample in samples), key=lambda each: each[3])
+    numbers = replace(finding, estimate=estimate, low=low, high=high, p=p, more_seeds=_more(claim, error))
+    return replace(numbers, state="inconclusive", why=_words(claim, estimate, low, high))
+
+
+# ---- the difference in question ----------------------------------------------------------------
+
+
+def _sample(claim: Claim, mine: list[Row], rows: list[Row], other: str) -> Sample | None:
+    """Pairs of samples, cell by cell, oriented so that more is better for the claim."""
+    cells: list[tuple[list[float], list[float]]] = []
+    for row in mine:
+        against = next((r for r in rows if _faces(r, row, other) and r.n), None)
+        values = _values(claim, row)
+        if claim.kind == "reaches":
+            cells.append(([v - (claim.value or 0.0) for v in values], []))
+        elif against is None:
+            return None
+        elif claim.kind == "drops at most":
+            cells.append((values, [v - (claim.value or 0.0) for v in _values(claim, against)]))
+        elif claim.kind in ("costs less than", "cuts earlier than"):
+            times = claim.value or 1.0
+            cells.append(([times * v for v in _values(claim, against)], values))
+        else:
+            cells.append((values, _values(claim, against)))
+    return Sample([(a[: claim.n], b[: claim.n]) for a, b in cells]) if cells else None
+
+
+def _faces(row: Row, mine: Row, other: str) -> bool:
+    """The row to hold against: same data, model and target; the dense network has none."""
+    same = (row.data, row.model) == (mine.data, mine.model) and row.label == (other or "dense")
+    return same and ((row.kind, row.target) == (mine.kind, mine.target) or row.label == "dense")
+
+
+def _values(claim: Claim, row: Row) -> list[float]:
+    if claim.kind == "costs less than":
+        return row.values("cost.hours")
+    if claim.kind == "cuts earlier than":
+        return [float(str(s.record.notes.get("stable_epoch", inf))) for s in row.records]
+    return row.values("outcome.top1")
+
+
+def _estimate(claim: Claim, sample: Sample) -> tuple[float, float, float, float, float]:
+    """Mean over cells, its bounds, one-sided p of the claim, standard error times root n."""
+    means = [fmean(a) - (fmean(b) if b else 0.0) for a, b in sample.cells]
+    parts = [variance(side) / len(side) for pair in sample.cells for side in pair if side]
+    freedoms = [len(side) - 1 for pair in sample.cells for side in pair if side]
+    estimate, squared = fmean(means), sum(parts) / len(sample.cells) ** 2
+    shifted = estimate + (claim.margin if claim.kind in WITHIN else 0.0)
+    if squared == 0:
+        return estimate, estimate, estimate, 0.0 if shifted > 0 else 1.0, 0.0
+    error = sqrt(squared)
+    freedom = sum(parts) ** 2 / sum(part**2 / f for part, f in zip(parts, freedoms, strict=True))
+    reach = float(stdtrit(freedom, 1 - LEVEL / 2)) * error
+    p = float(stdtr(freedom, -shifted / error))
+    return estimate, estimate - reach, estimate + reach, p, error * sqrt(sample.seeds)
+
+
+def _words(claim: Claim, estimate: float, low: float, high: float) -> str:
+    unit = {"cuts earlier than": "epochs", "costs less than": "hours"}.get(claim.kind, "points")
+    return f"{estimate:+.2f} {unit} ({low:+.2f} to {high:+.2f})"
+
+
+def _more(claim: Claim, error: float) -> int:
+    """Seeds that would find an effect of the margin with power .8, beyond those there are."""
+    if not claim.margin:
+        return 0
+    wanted = ceil(((float(ndtri(1 - LEVEL)) + float(ndtri(POWER))) * error / claim.margin) ** 2)
+    return max(0, wanted - claim.n)
+
+
+def _after_holm(found: list[Finding]) -> list[Finding]:
+    """Reproduced where p holds at its level; not reproduced where the bounds leave no room for the claim."""
+    order = sorted((i for i, f in enumerate(found) if f.p is not None), key=lambda i: found[i].p or 0.0)
+    out, holds = list(found), True
+    for rank, i in enumerate(order):
+        finding = found[i]
+        level = LEVEL / (len(order) - rank)
+        holds = holds and (finding.p or 0.0) <= level
+        least = -finding.claim.margin if finding.claim.kind in WITHIN else finding.claim.margin
+        if holds:
+            out[i] = replace(finding, state="reproduced", more_seeds=0)
+        elif (finding.high or 0.0) < least:
+            out[i] = replace(finding, state="not reproduced", more_seeds=0)
+    return out
+
+
+# ---- when a claim was fixed --------------------------------------------------------------------
+
+
+def fixed(path: Path) -> tuple[str, str]:
+    """(first commit, last commit) of a claim file, as `hash date`; empty where git does not know."""
+    done = subprocess.run(
+        ["git", "-C", str(path.parent), "log", "--format=%h %cs", "--", path.name], capture_output=True, text=True
+    )
+    lines = done.stdout.split("\n")[:-1] if done.returncode == 0 else []
+    return (lines[-1], lines[0]) if lines else ("", "")
+
+
+def summary(found: Iterable[Finding]) -> dict[str, Finding]:
+    """A claim's state is that of the first place where it was tested; its own setting comes first."""
+    best: dict[str, Finding] = {}
+    for finding in found:
+        if finding.claim.id not in best or best[finding.claim.id].state == "not tested" != finding.state:
+            best[finding.claim.id] = finding
+    return best

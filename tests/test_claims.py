@@ -1,0 +1,140 @@
+"""Claims: fixed files, one look, every number used; a verdict where the data give one and nothing else."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmark.errors import UserError
+from benchmark.evidence import claims as module
+from benchmark.evidence.claims import Claim, Finding, judge, read_claims
+from benchmark.evidence.ledger import as_json, as_markdown
+from benchmark.record import Record
+from benchmark.report.rows import rows_of
+from benchmark.store import Store
+from benchmark.suite import plan
+from benchmark.suite_file import read
+from tests.conftest import SUITE
+from tests.test_table import add, template
+
+__all__ = ["template"]
+SEEDS = 8
+PATTERN = (0.0, 1.0, -1.0, 0.5, -0.5, 1.0, -1.0, 0.0)  # sums to nothing over five seeds and over eight
+
+
+def claim(**changes: object) -> Claim:
+    base = {"id": "c", "says": "x", "reference": "abstract only", "kind": "beats", "where": ["mine/first"]}
+    return Claim.model_validate({**base, "method": "one_cycle", "against": ["one_shot"], "n": 5} | changes)
+
+
+@pytest.fixture
+def found(tmp_path: Path, template: Record, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Finding]]:
+    """Judge claims on records whose accuracies lie around the given means."""
+    number = itertools.count()
+
+    def judged(
+        means: dict[str, float], *asked: Claim, seeds: int = SEEDS, std: float = 0.2, device: str = "cpu"
+    ) -> list[Finding]:
+        folder = tmp_path / str(next(number))
+        folder.mkdir()
+        path, store = folder / "mine.toml", Store(folder)
+        path.write_text(SUITE.replace('seeds = "0-1"', f'seeds = "0-{seeds - 1}"'))
+        planned = plan(read(str(path)))
+        for each in planned:
+            if each.label in means:
+                top1 = means[each.label] + std * PATTERN[each.cell.seed]
+                add(store, template, each.cell, top1, device=device)
+        monkeypatch.setattr(module, "_rows", lambda place, store: rows_of(planned, store))
+        return judge(asked, store)
+
+    return judged
+
+
+def test_a_clear_gap_is_reproduced_and_its_opposite_is_not(found: Callable[..., list[Finding]]) -> None:
+    means = {"dense": 92.0, "one_cycle": 90.0, "one_shot": 88.0}
+    other = claim(id="other", method="one_shot", against=["one_cycle"])
+    first, second = found(means, claim(), other)
+    assert first.state == "reproduced"
+    assert first.estimate == pytest.approx(2.0, abs=0.3)
+    assert first.low < first.estimate < first.high
+    assert len(first.records) == SEEDS
+    assert second.state == "not reproduced"
+
+
+def test_no_gap_is_not_reproduced_when_the_margin_is_excluded_else_open(
+    found: Callable[..., list[Finding]],
+) -> None:
+    means = {"dense": 92.0, "one_cycle": 90.0, "one_shot": 90.0}
+    (narrow,) = found(means, claim(margin=1.0), std=0.05)
+    assert narrow.state == "not reproduced"
+    (wide,) = found(means, claim(margin=0.2), std=0.5)
+    assert wide.state == "inconclusive"
+    assert wide.more_seeds > 10
+
+
+def test_as_good_as_needs_its_margin(found: Callable[..., list[Finding]]) -> None:
+    means = {"dense": 92.0, "one_cycle": 90.0, "one_shot": 90.0}
+    same = claim(kind="as good as", margin=0.5)
+    (good,) = found(means, same, std=0.05)
+    assert good.state == "reproduced"
+    worse = {**means, "one_cycle": 89.0}
+    (bad,) = found(worse, same, std=0.05)
+    assert bad.state == "not reproduced"
+
+
+def test_a_drop_is_held_against_dense(found: Callable[..., list[Finding]]) -> None:
+    means = {"dense": 92.0, "one_cycle": 91.0, "one_shot": 90.0}
+    small = claim(id="small", kind="drops at most", against=["dense"], value=1.0, margin=0.3)
+    large = claim(id="large", kind="drops at most", against=["dense"], value=0.2, margin=0.3)
+    first, second = found(means, small, large, std=0.05)
+    assert (first.state, second.state) == ("reproduced", "not reproduced")
+
+
+def test_one_look_only_the_first_seeds_count(found: Callable[..., list[Finding]]) -> None:
+    means = {"dense": 92.0, "one_cycle": 90.0, "one_shot": 88.0}
+    (five,) = found(means, claim(n=5), seeds=5)
+    (of_eight,) = found(means, claim(n=5), seeds=8)
+    assert (five.seeds, of_eight.seeds) == (5, 5)
+    (few,) = found(means, claim(n=5), seeds=3)
+    assert (few.state, few.more_seeds) == ("inconclusive", 2)
+
+
+def test_what_was_not_measured_is_not_tested(found: Callable[..., list[Finding]]) -> None:
+    means = {"dense": 92.0, "one_cycle": 90.0}
+    (finding,) = found(means, claim())
+    assert (finding.state, finding.why) == ("not tested", "no records of one_shot")
+    cost = claim(kind="costs less than", against=["dense"], value=1.0, margin=0.0)
+    (on_cpu,) = found(means, cost)
+    assert "hours on a CPU decide nothing" in on_cpu.why
+    (on_gpu,) = found(means, cost, device="cuda")
+    assert on_gpu.state == "not reproduced", "two hours are not less than one"
+
+
+def test_holm_asks_more_of_many_claims(found: Callable[..., list[Finding]]) -> None:
+    """A difference that one claim alone would carry does not carry twenty."""
+    means = {"dense": 92.0, "one_cycle": 90.0, "one_shot": 89.2}
+    (alone,) = found(means, claim(n=8), std=0.7)
+    assert alone.p is not None
+    assert 0.001 < alone.p < 0.05
+    assert alone.state == "reproduced"
+    many = [claim(id=f"c{i}", n=8) for i in range(40)]
+    assert found(means, *many, std=0.7)[0].state == "inconclusive"
+
+
+def test_an_unknown_method_is_named(tmp_path: Path) -> None:
+    (tmp_path / "wrong.toml").write_text(
+        '[[claim]]\nid = "a"\nsays = "s"\nreference = "r"\nkind = "beats"\nwhere = ["quick/quick-weights"]\n'
+        'method = "one_cicle"\nagainst = ["agp"]\n'
+    )
+    with pytest.raises(UserError, match="unknown method of claim a 'one_cicle'; did you mean one_cycle"):
+        read_claims(tmp_path)
+
+
+def test_this_repositorys_claims_can_be_judged_and_printed() -> None:
+    found = judge(read_claims(), Store(Path("results/published")))
+    assert len({f.claim.id for f in found}) >= 14
+    text = as_markdown(found)
+    assert text.startswith("# Claims")
+    assert all(f.claim.says in text for f in found)
+    assert {line["state"] for line in as_json(found)} <= {"reproduced", "not reproduced", "inconclusive", "not tested"}
