@@ -152,6 +152,42 @@ def data_verb(
 
 
 @app.command()
+def pin(
+    suite: SuiteName,
+    tier: Tier = "full",
+    set: Sets = None,
+    out: Out = RESULTS,
+    records: Annotated[bool, typer.Option(help="Copy the pinned records to results/published too.")] = True,
+) -> None:
+    """Pin what a suite measured: clean, finished records of the current code, for `check` to hold others against."""
+    from benchmark.verbs import pin_suite
+
+    published = Path("results/published") if records else None
+    _print(pin_suite(suite, tier, tuple(set or ()), out, published), as_json=False)
+
+
+@app.command()
+def check(
+    suite: SuiteName,
+    tier: Tier = "full",
+    set: Sets = None,
+    out: Out = RESULTS,
+    against: Annotated[Path | None, typer.Option("--against", help="Another store: what changed, and why.")] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML there.")] = None,
+    summary: Annotated[Path | None, typer.Option("--summary", help="Write every number there, as Markdown.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold what was measured against what is pinned. Exit 0 pass, 1 changed, 3 undecided, 4 not measured."""
+    from benchmark.report.verdicts import as_json as to_json
+    from benchmark.report.verdicts import as_markdown
+    from benchmark.verbs import check_suite
+
+    report = check_suite(suite, tier, tuple(set or ()), out, against, junit, summary)
+    _print(to_json(report) if as_json else as_markdown(report), as_json)
+    raise typer.Exit(report.exit)
+
+
+@app.command()
 def claims(
     format: Annotated[str, typer.Option("--format", help="md or json.")] = "md",
     out: Out = Path("results/published"),

@@ -51,6 +51,12 @@ class Store:
         write_safely(path, text)
         return Stored(record, path)
 
+    def copy(self, id: str, content: str, other: "Store") -> None:
+        """A record and its side file, byte for byte, into another store."""
+        stored = next(s for s in self.of(id) if s.content == content)
+        for path in (stored.path.parent / f"{stored.record.side}.side.gz", stored.path):
+            write_safely(other.root / "records" / id / path.name, path.read_bytes())
+
     def of(self, id: str) -> list[Stored]:
         """The replicates of one cell, newest last."""
         found = (self._read(path) for path in sorted((self.root / "records" / id).glob("*.json")))

@@ -15,6 +15,7 @@ from benchmark.suite import plan
 from benchmark.suite_file import known, read
 
 if TYPE_CHECKING:
+    from benchmark.evidence.check import Report as Checked
     from benchmark.launch.inline import Summary
 
 Report = dict[str, Any]
@@ -285,6 +286,53 @@ def look_at_data(name: str, check: bool, prepare: bool, size: int | None, data: 
         "decoder": images.decoder,
         "hash of the pixels": images.hash,
     }
+
+
+def pin_suite(name: str, tier: str, sets: tuple[str, ...], out: Path, published: Path | None) -> Report:
+    """Write what is clean, finished and current into baselines/pinned, and its records where they are published."""
+    from benchmark.evidence.pins import gather, path_for, write
+
+    suite, store = read(name, sets), Store(out)
+    pins, left_out = gather(plan(suite, tier), store)
+    if not pins:
+        reasons = Counter(left_out.values()).most_common(1)
+        raise UserError(f"nothing to pin in {out}: " + (reasons[0][0] if reasons else f"no records of {suite.name}"))
+    path = path_for(suite.name, tier)
+    write(pins, path)
+    if published and published.resolve() != out.resolve():
+        for pin in pins:
+            store.copy(pin.cell, pin.record, Store(published))
+    report: Report = {"pinned": len(pins), "in": str(path)}
+    return report | {f"left out: {why}": count for why, count in Counter(left_out.values()).items()}
+
+
+def check_suite(
+    name: str,
+    tier: str,
+    sets: tuple[str, ...],
+    out: Path,
+    against: Path | None,
+    junit: Path | None,
+    summary: Path | None,
+) -> "Checked":
+    from benchmark.evidence.check import Report as Checked
+    from benchmark.evidence.check import check, compare
+    from benchmark.evidence.pins import path_for, read_pins
+    from benchmark.report.verdicts import as_junit, as_markdown
+
+    suite = read(name, sets)
+    if against:
+        lines = list(compare(Store(out), Store(against)))
+        if not lines:
+            raise UserError(f"no cell in common between {out} and {against}")
+        report = Checked(suite.name, lines)
+    else:
+        report = check(suite.name, plan(suite, tier), read_pins(path_for(suite.name, tier)), Store(out))
+    if junit:
+        write_safely(junit, as_junit(report).encode())
+    if summary:
+        write_safely(summary, as_markdown(report, every=True).encode())
+    return report
 
 
 def list_claims(format: str, out: Path) -> tuple[Any, bool]:

@@ -59,6 +59,8 @@ def test_a_second_run_has_nothing_to_do_and_imports_no_torch(ran: Path) -> None:
     assert "4 done" in again.stdout
     for verb in (["table", "mine.toml"], ["status", "mine.toml"], ["status"], ["show", "methods"], ["show", "suites"]):
         assert prunebench(*verb, cwd=ran, env=env).returncode == 0
+    assert prunebench("check", "mine.toml", cwd=ran, env=env).returncode == 4, "measured, never pinned"
+    assert prunebench("claims", "--format", "json", cwd=ran, env=env).returncode == 0
     assert prunebench("count", "resnet20", cwd=ran, env=env).returncode != 0, "the block does block"
 
 

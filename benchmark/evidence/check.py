@@ -1,0 +1,216 @@
+"""The check: what lies in a store against what is pinned. Reads records and pins; imports no torch, trains nothing.
+
+    counts        integers that no processor changes: MACs, parameters, what is zero in each layer after
+                  each epoch, the target met, the last epoch reported. Equality, for every cell.
+    smoke         small cells: equal weights where the environment is equal, else the accuracy within a tolerance
+                  that was measured over processors and threads and stands beside the pins.
+    statistical   every other suite: seeds against pinned seeds, as gate.py decides.
+
+A record of other code is never judged: "not measured".
+"""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from benchmark.cell import CHANNEL_KINDS, Cell
+from benchmark.errors import UserError
+from benchmark.evidence.gate import FIRST, Look, Verdict, called, exit_code, look
+from benchmark.evidence.pins import FOLDER, Pin, current, meaning, path_of
+from benchmark.record import Record
+from benchmark.store import Store, Stored
+from benchmark.suite import Planned
+
+NEAR = 0.005  # a cut network this near its target has met it
+
+
+@dataclass(frozen=True)
+class Line:
+    """One judgement: of a cell, or of a row of cells."""
+
+    tier: str
+    what: str
+    verdict: Verdict
+    why: str
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    suite: str
+    lines: list[Line]
+
+    @property
+    def exit(self) -> int:
+        return exit_code([line.verdict for line in self.lines])
+
+
+def check(suite: str, planned: list[Planned], pins: list[Pin], store: Store) -> Report:
+    """Every planned cell that is pinned or measured; a cell that is neither is nobody's business."""
+    tolerance = tolerance_of(suite)
+    of_cell: dict[str, list[Pin]] = {}
+    for pin in pins:
+        of_cell.setdefault(pin.cell, []).append(pin)
+    lines: list[Line] = []
+    judged: dict[str, Stored] = {}
+    for cell in {p.cell.id: p.cell for p in planned}.values():
+        mine, records = of_cell.get(cell.id, []), current(cell, store)
+        if records:
+            judged[cell.id] = records[-1]
+        if not mine and not records:
+            continue
+        if not mine:
+            lines.append(Line("counts", cell.name, "no pin", "measured, never pinned"))
+        elif not records:
+            why = "its record is of other code" if store.of(cell.id) else "no record of it"
+            lines.append(Line("counts", cell.name, "not measured", why))
+        else:
+            lines.append(_counts(cell, mine[-1], records[-1], store))
+            if tolerance is not None:
+                lines.append(_smoke(cell, mine, records[-1], tolerance))
+    if tolerance is None:
+        lines += _statistical(planned, of_cell, judged, store)
+    if not lines:
+        raise UserError(f"{suite}: nothing is pinned and nothing measured; `prunebench run {suite}` first")
+    return Report(suite, lines)
+
+
+# ---- counts ------------------------------------------------------------------------------------
+
+
+def _counts(cell: Cell, pin: Pin, stored: Stored, store: Store) -> Line:
+    """Integers, and what a record says of itself."""
+    network, outcome = stored.record.network, stored.record.outcome
+    wrong: list[str] = []
+    for what, pinned, now in (
+        ("MACs of the dense network", pin.macs_dense, network.macs_dense),
+        ("parameters of the dense network", pin.params_dense, network.params_dense),
+        ("zeros of each layer after each epoch", pin.path, path_of(stored, store)),
+    ):
+        if pinned != now:
+            wrong.append(f"{what}: {now}, pinned {pinned}")
+    if cell.remove is None or cell.remove.kind not in CHANNEL_KINDS:
+        if network.macs != pin.macs:
+            wrong.append(f"MACs: {network.macs}, pinned {pin.macs}")
+    elif abs(network.removed - cell.remove.amount) > NEAR and network.weights_hash != pin.weights:
+        reached = 1 - pin.macs / pin.macs_dense
+        if cell.remove.kind == "macs" and abs(reached - cell.remove.amount) <= NEAR:
+            wrong.append(f"target: {network.removed:.4f} of {cell.remove.amount:g} removed, pinned {reached:.4f}")
+    last = [point for point in store.side(stored)["curves"] if "test" in point]
+    if last and last[-1]["kind"] == "train" and last[-1]["test"] != outcome.top1:
+        wrong.append(f"accuracy reported: {outcome.top1:g}, of the last epoch {last[-1]['test']:g}")
+    return Line(
+        "counts", cell.name, "regressed" if wrong else "pass", "; ".join(wrong) or "equal", {"record": stored.content}
+    )
+
+
+# ---- smoke -------------------------------------------------------------------------------------
+
+
+def tolerance_of(suite: str, folder: Path = FOLDER) -> float | None:
+    """Points by which one small cell differs between processors and thread counts; None: not a smoke suite."""
+    path = folder / "tolerance.csv"
+    if not path.is_file():
+        return None
+    with path.open(newline="") as file:
+        found = {row["suite"]: float(row["points"]) for row in csv.DictReader(file)}
+    return found.get(suite)
+
+
+def _smoke(cell: Cell, pins: list[Pin], stored: Stored, tolerance: float) -> Line:
+    record = stored.record
+    off = record.outcome.top1 - pins[-1].top1
+    verdict, why = _judge_smoke(pins, record, off, tolerance)
+    numbers = {"now": record.outcome.top1, "pinned": pins[-1].top1, "tolerance": tolerance}
+    return Line("smoke", cell.name, verdict, why, numbers)
+
+
+def _judge_smoke(pins: list[Pin], record: Record, off: float, tolerance: float) -> tuple[Verdict, str]:
+    here = [pin for pin in pins if pin.fingerprint == record.how.fingerprint]
+    if any(pin.weights == record.network.weights_hash for pin in pins):
+        return "pass", "equal weights"
+    if any(pin.code == meaning(record.code) for pin in here):
+        return "regressed", "other weights in the same environment, by the same code"
+    if here:
+        return "inconclusive", f"{off:+.2f} points; other code, other weights, and nothing shows the codes equal"
+    if abs(off) <= tolerance:
+        return "pass", f"{off:+.2f} points in another environment, within {tolerance:g}"
+    return ("regressed" if off < 0 else "better"), f"{off:+.2f} points in another environment; at most {tolerance:g}"
+
+
+# ---- statistical -------------------------------------------------------------------------------
+
+
+def _statistical(
+    planned: list[Planned], of_cell: dict[str, list[Pin]], judged: dict[str, Stored], store: Store
+) -> list[Line]:
+    """One look a row: all its pinned runs against all its new ones."""
+    rows: dict[tuple[str, ...], list[Cell]] = {}
+    for p in planned:
+        remove = f"{p.cell.remove.kind} {p.cell.remove.amount:g}" if p.cell.remove else ""
+        row = rows.setdefault((p.cell.data, p.cell.model, p.label, remove), [])
+        row += [p.cell] if p.cell not in row else []
+    names, looks = [], []
+    for key, cells in rows.items():
+        pins = [pin for cell in cells for pin in of_cell.get(cell.id, [])]
+        new = [judged[cell.id] for cell in cells if cell.id in judged]
+        if pins and new:
+            names.append(" ".join(filter(None, key)))
+            looks.append(_look(pins, new))
+    return [_line(name, each) for name, each in zip(names, called(looks), strict=True)]
+
+
+def _look(pins: list[Pin], new: list[Stored]) -> Look:
+    how = {(pin.device, pin.mode, pin.data) for pin in pins}
+    fitting = [s for s in new if (s.record.how.device, s.record.how.mode, s.record.how.data_hash) in how]
+    if not fitting:
+        return Look("not comparable", "other device, mode or data than the pins", len(pins), len(new))
+    pinned = {(pin.cell, pin.weights) for pin in pins}
+    if all((s.record.id, s.record.network.weights_hash) in pinned for s in fitting):
+        return Look("pass", "equal weights", len(pins), len(fitting))
+    values = [s.record.outcome.top1 for s in sorted(fitting, key=lambda s: s.record.seed)]
+    found = look([pin.top1 for pin in pins], values)
+    if found.verdict == "inconclusive" and len(values) < FIRST:
+        off = fmean(values) - fmean([pin.top1 for pin in pins])
+        return replace(found, why=f"{found.why}; so far {off:+.2f} points")
+    return found
+
+
+def _line(name: str, each: Look) -> Line:
+    numbers = {
+        key: value for key, value in each.__dict__.items() if key not in ("verdict", "why") and value is not None
+    }
+    return Line("statistical", name, each.verdict, each.why, numbers)
+
+
+# ---- what changed between two stores -----------------------------------------------------------
+
+
+def compare(ours: Store, theirs: Store) -> Iterable[Line]:
+    """Cell by cell: the same, or changed by code, environment, data, or by nothing that is recorded."""
+    for stored in ours.all():
+        others = [s for s in theirs.of(stored.record.id) if s.record.ending == "done"]
+        if others:
+            yield _difference(stored, others[-1])
+
+
+def _difference(mine: Stored, other: Stored) -> Line:
+    a, b = mine.record, other.record
+    off = a.outcome.top1 - b.outcome.top1
+    numbers = {"ours": a.outcome.top1, "theirs": b.outcome.top1}
+    if a.network.weights_hash == b.network.weights_hash:
+        return Line("against", a.cell.name, "pass", "equal weights", numbers)
+    causes = [
+        name
+        for name, differs in (
+            ("code", not a.code.same(b.code)),
+            ("data", a.how.data_hash != b.how.data_hash),
+            ("environment", a.how.fingerprint != b.how.fingerprint),
+        )
+        if differs
+    ]
+    why = f"{off:+.2f} points; {' and '.join(causes) or 'nothing recorded'} differs"
+    return Line("against", a.cell.name, "inconclusive" if causes else "regressed", why, numbers)

@@ -1,0 +1,128 @@
+"""Pins: what this suite measured, one row a run, as a CSV that a person can review line by line."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from benchmark import find
+from benchmark.canonical import digest
+from benchmark.cell import Cell
+from benchmark.code import Code, code_of
+from benchmark.errors import UserError
+from benchmark.record import Record
+from benchmark.store import Store, Stored, write_safely
+from benchmark.suite import Planned
+
+FOLDER = find.ROOT / "baselines" / "pinned"
+
+
+@dataclass(frozen=True)
+class Pin:
+    cell: str  # its id
+    name: str  # for people
+    top1: float
+    macs: int
+    macs_dense: int
+    params_dense: int
+    path: str  # hash of what was zero in each layer after each epoch; empty where nothing is masked
+    weights: str
+    code: str  # hash of what the four parts of the code mean
+    fingerprint: str
+    device: str
+    mode: str
+    data: str  # hash of the decoded images
+    record: str
+    finished: str
+
+
+def pin_of(stored: Stored, store: Store) -> Pin:
+    record = stored.record
+    return Pin(
+        cell=record.id,
+        name=record.cell.name,
+        top1=round(record.outcome.top1, 6),
+        macs=record.network.macs,
+        macs_dense=record.network.macs_dense,
+        params_dense=record.network.params_dense,
+        path=path_of(stored, store),
+        weights=record.network.weights_hash,
+        code=meaning(record.code),
+        fingerprint=record.how.fingerprint,
+        device=record.how.device,
+        mode=record.how.mode,
+        data=record.how.data_hash,
+        record=stored.content,
+        finished=record.finished,
+    )
+
+
+def path_of(stored: Stored, store: Store) -> str:
+    """The zeros of every layer after every epoch depend on schedule and mask alone, on no processor."""
+    zeros = [point["nonzeros"] for point in store.side(stored)["curves"] if "nonzeros" in point]
+    return digest(zeros)[:12] if zeros else ""
+
+
+def meaning(code: Code) -> str:
+    return digest(list(code.meaning))[:12]
+
+
+def current(cell: Cell, store: Store, methods_from: tuple[Path, ...] = ()) -> list[Stored]:
+    """Finished records of the cell that this code, or code shown to be equal, has made; newest last."""
+    code = code_of(cell, methods_from)
+    return [s for s in store.of(cell.id) if s.record.ending == "done" and s.record.code.same(code)]
+
+
+def why_not(record: Record) -> str:
+    """What keeps a record from being pinned."""
+    if record.code.dirty:
+        return "its code was not committed"
+    return "two environments made it" if "+" in record.how.fingerprint else ""
+
+
+def gather(planned: Iterable[Planned], store: Store) -> tuple[list[Pin], dict[str, str]]:
+    """A pin for each cell that has a clean, finished, current record; and why the others have none."""
+    pins, left_out = [], {}
+    for cell in {p.cell.id: p.cell for p in planned}.values():
+        records = current(cell, store)
+        clean = [s for s in records if not why_not(s.record)]
+        if clean:
+            pins.append(pin_of(clean[-1], store))
+        elif records:
+            left_out[cell.name] = why_not(records[-1].record)
+        elif store.of(cell.id):
+            left_out[cell.name] = "its record is of other code, or diverged"
+    return pins, left_out
+
+
+def path_for(suite: str, tier: str) -> Path:
+    return FOLDER / (f"{suite}.csv" if tier == "full" else f"{suite}-{tier}.csv")
+
+
+def write(pins: list[Pin], path: Path) -> None:
+    """Sorted by what a person would look for, so that a diff shows what changed and nothing else."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Pin)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(pin) for pin in sorted(pins, key=lambda pin: (pin.name, pin.cell, pin.record)))
+    write_safely(path, text.getvalue().encode())
+
+
+def read_pins(path: Path) -> list[Pin]:
+    if not path.is_file():
+        return []
+    columns = [field.name for field in fields(Pin)]
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        if list(reader.fieldnames or []) != columns:
+            raise UserError(f"{path}: its columns must be {', '.join(columns)}")
+        rows = list(reader)
+    if not rows:
+        raise UserError(f"{path}: no pin in it")
+    try:
+        return TypeAdapter(list[Pin]).validate_python(rows)
+    except ValidationError as error:
+        raise UserError(f"{path}: not a pin: {error.errors()[0]['loc']} {error.errors()[0]['msg']}") from None

@@ -1,0 +1,58 @@
+"""A check, written down: for people (Markdown), for CI (JUnit XML), for machines (JSON)."""
+
+from collections import Counter
+from typing import Any
+from xml.etree import ElementTree as Xml
+
+from benchmark.evidence.check import Line, Report
+
+BAD = ("regressed", "better")
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    lines = [
+        {"tier": line.tier, "what": line.what, "verdict": line.verdict, "why": line.why, **line.numbers}
+        for line in report.lines
+    ]
+    return {"suite": report.suite, "exit": report.exit, "counts": _counts(report), "lines": lines}
+
+
+def as_markdown(report: Report, *, every: bool = False) -> str:
+    """What passed in one line a tier, what did not in full; with `every`, all of it and its numbers."""
+    head = ", ".join(f"{count} {verdict}" for verdict, count in _counts(report).items())
+    text = [f"# check {report.suite}: exit {report.exit}", "", head + ".", ""]
+    for tier in dict.fromkeys(line.tier for line in report.lines):
+        mine = [line for line in report.lines if line.tier == tier]
+        shown = [line for line in mine if every or line.verdict != "pass"]
+        text += [f"## {tier}: {sum(line.verdict == 'pass' for line in mine)} of {len(mine)} pass", ""]
+        text += [f"- **{line.verdict}** {line.what}: {line.why}{_numbers(line, every)}" for line in shown]
+        text += [""] if shown else []
+    return "\n".join(text)
+
+
+def as_junit(report: Report) -> str:
+    """Regressions are failures; what could not be judged is skipped, never passed."""
+    suite = Xml.Element("testsuite", name=f"prunebench check {report.suite}", tests=str(len(report.lines)))
+    for line in report.lines:
+        case = Xml.SubElement(suite, "testcase", classname=f"{report.suite}.{line.tier}", name=line.what)
+        if line.verdict in BAD:
+            Xml.SubElement(case, "failure", message=f"{line.verdict}: {line.why}")
+        elif line.verdict != "pass":
+            Xml.SubElement(case, "skipped", message=f"{line.verdict}: {line.why}")
+    suite.set("failures", str(sum(line.verdict in BAD for line in report.lines)))
+    suite.set("skipped", str(sum(line.verdict not in (*BAD, "pass") for line in report.lines)))
+    Xml.indent(suite)
+    return Xml.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _counts(report: Report) -> dict[str, int]:
+    return dict(Counter(line.verdict for line in report.lines).most_common())
+
+
+def _numbers(line: Line, every: bool) -> str:
+    if not every:
+        return ""
+    shown = (
+        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in line.numbers.items()
+    )
+    return f" ({', '.join(shown)})"

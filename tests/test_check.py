@@ -1,0 +1,198 @@
+"""The check: defects are caught by counts on any processor; what was not measured never looks like a pass."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as Xml
+
+import pytest
+
+import benchmark.evidence.pins as pins_module
+from benchmark.cell import Cell
+from benchmark.errors import UserError
+from benchmark.evidence import check as module
+from benchmark.evidence.check import Report, check, compare
+from benchmark.evidence.pins import Pin, pin_of, read_pins, write
+from benchmark.execute import Desk, execute
+from benchmark.network import count, schedules
+from benchmark.network.masks import zero_lowest
+from benchmark.report.verdicts import as_json, as_junit, as_markdown
+from benchmark.suite import Planned
+from methods import one_cycle
+from tests.conftest import make_desk, tiny
+
+CELL = tiny("one_cycle", amount=0.8)
+OTHER = 3  # threads of the "other processor": another fingerprint, other bits, the same counts
+
+
+def places(*cells: Cell) -> list[Planned]:
+    return [Planned(cell, "t", cell.method.name, 0.0, "matched") for cell in cells]
+
+
+def run(root: Path, environment: Any, cell: Cell = CELL) -> Desk:
+    desk = make_desk(root, environment)
+    execute(cell, desk)
+    return desk
+
+
+@pytest.fixture(scope="module")
+def pinned(tmp_path_factory: pytest.TempPathFactory, environment: Any) -> Pin:
+    """Made on one processor ..."""
+    desk = run(tmp_path_factory.mktemp("pinned"), environment)
+    (stored,) = desk.store.of(CELL.id)
+    return pin_of(stored, desk.store)
+
+
+@pytest.fixture
+def elsewhere(environment: Any) -> Any:
+    """... and checked on another."""
+    return replace(environment, threads=OTHER)
+
+
+def smoke(monkeypatch: pytest.MonkeyPatch, points: float | None = 100.0) -> None:
+    monkeypatch.setattr(module, "tolerance_of", lambda suite: points)
+
+
+def judged(desk: Desk, pin: Pin, *cells: Cell) -> Report:
+    return check("s", places(*(cells or (CELL,))), [pin], desk.store)
+
+
+def test_the_same_code_passes_here_and_on_another_processor(
+    tmp_path: Path, environment: Any, elsewhere: Any, pinned: Pin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smoke(monkeypatch)
+    here = judged(run(tmp_path / "here", environment), pinned)
+    assert [(line.tier, line.verdict, line.why) for line in here.lines] == [
+        ("counts", "pass", "equal"),
+        ("smoke", "pass", "equal weights"),
+    ]
+    there = judged(run(tmp_path / "there", elsewhere), replace(pinned, weights="other"))
+    assert there.exit == 0
+    assert "in another environment, within 100" in there.lines[1].why
+
+
+DEFECTS = {
+    "a mask off by one": "zeros of each layer after each epoch",
+    "the wrong beta": "zeros of each layer after each epoch",
+    "MACs counted twice": "MACs of the dense network",
+    "selection on test": "accuracy reported",
+}
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_a_defect_is_caught_by_counts_on_another_processor(
+    defect: str, tmp_path: Path, elsewhere: Any, pinned: Pin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smoke(monkeypatch)
+    with monkeypatch.context() as patch:
+        if defect == "a mask off by one":
+            patch.setattr(schedules, "zero_lowest", lambda net, share, score: zero_lowest(net, share + 1e-3, score))
+        elif defect == "the wrong beta":
+            patch.setattr(one_cycle, "fraction", lambda t, a, b, whole=one_cycle.fraction: whole(t, a, b + 1))
+        elif defect == "MACs counted twice":
+            once = count.macs
+            patch.setattr(count, "macs", lambda network, shape: 2 * once(network, shape))
+        else:
+            import benchmark.result
+
+            best = benchmark.result.evaluate
+            patch.setattr(benchmark.result, "evaluate", lambda *a: replace(best(*a), top1=best(*a).top1 + 3))
+        desk = run(tmp_path, elsewhere)
+    report = judged(desk, pinned)
+    assert report.exit == 1
+    (caught,) = [line for line in report.lines if line.tier == "counts"]
+    assert caught.verdict == "regressed"
+    assert DEFECTS[defect] in caught.why
+
+
+def test_an_engine_line_changed_without_a_rerun_is_not_measured(
+    tmp_path: Path, environment: Any, pinned: Pin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = run(tmp_path, environment)
+    whole = pins_module.code_of
+    changed = lambda cell, extra: whole(cell, extra).model_copy(update={"engine": "changed"})  # noqa: E731
+    monkeypatch.setattr(pins_module, "code_of", changed)
+    report = judged(desk, pinned)
+    assert [(line.verdict, line.why) for line in report.lines] == [("not measured", "its record is of other code")]
+    assert report.exit == 4
+
+
+def test_other_bits_in_the_same_environment_by_the_same_code_are_a_regression(
+    tmp_path: Path, environment: Any, pinned: Pin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smoke(monkeypatch)
+    desk = run(tmp_path, environment)
+    report = judged(desk, replace(pinned, weights="other"))
+    assert report.lines[1].verdict == "regressed"
+    changed = judged(desk, replace(pinned, weights="other", code="other"))
+    assert (changed.lines[1].verdict, changed.exit) == ("inconclusive", 3)
+
+
+def test_both_directions_count(tmp_path: Path, elsewhere: Any, pinned: Pin, monkeypatch: pytest.MonkeyPatch) -> None:
+    smoke(monkeypatch, 1.0)
+    desk = run(tmp_path, elsewhere)
+    now = desk.store.of(CELL.id)[0].record.outcome.top1
+    for pinned_at, verdict in ((now + 5, "regressed"), (now - 5, "better"), (now + 0.5, "pass")):
+        report = judged(desk, replace(pinned, weights="other", top1=pinned_at))
+        assert report.lines[1].verdict == verdict
+
+
+def test_what_is_missing_is_said(tmp_path: Path, environment: Any, pinned: Pin) -> None:
+    desk = make_desk(tmp_path, environment)
+    assert [line.why for line in judged(desk, pinned).lines] == ["no record of it"]
+    execute(CELL, desk)
+    unpinned = check("s", places(CELL), [replace(pinned, cell="0" * 16)], desk.store)
+    assert [line.verdict for line in unpinned.lines] == ["no pin"]
+    assert unpinned.exit == 4
+    with pytest.raises(UserError, match="nothing is pinned and nothing measured"):
+        check("s", places(tiny("agp")), [], make_desk(tmp_path / "empty", environment).store)
+
+
+def test_without_a_tolerance_seeds_decide(
+    tmp_path: Path, elsewhere: Any, pinned: Pin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smoke(monkeypatch, None)
+    desk = run(tmp_path, elsewhere)
+    report = judged(desk, pinned)
+    (line,) = [line for line in report.lines if line.tier == "statistical"]
+    assert line.verdict in ("inconclusive", "pass")
+    assert "1 new seeds" in line.why or line.why == "equal weights"
+    other = judged(desk, replace(pinned, device="cuda", weights="other"))
+    assert [line.verdict for line in other.lines if line.tier == "statistical"] == ["not comparable"]
+
+
+def test_pins_survive_their_file_and_damage_is_named(tmp_path: Path, pinned: Pin) -> None:
+    path = tmp_path / "s.csv"
+    write([pinned, replace(pinned, name="a", cell="1")], path)
+    assert read_pins(path) == [replace(pinned, name="a", cell="1"), pinned]
+    assert read_pins(tmp_path / "none.csv") == []
+    text = path.read_text()
+    path.write_text(text.replace(str(pinned.macs), "many"))
+    with pytest.raises(UserError, match=r"s\.csv: not a pin"):
+        read_pins(path)
+    path.write_text(text.splitlines()[0] + "\n")
+    with pytest.raises(UserError, match="no pin in it"):
+        read_pins(path)
+    path.write_text(text.replace("top1", "accuracy"))
+    with pytest.raises(UserError, match="its columns must be"):
+        read_pins(path)
+
+
+def test_a_report_for_people_and_for_machines(
+    tmp_path: Path, elsewhere: Any, pinned: Pin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smoke(monkeypatch, 1.0)
+    report = judged(run(tmp_path, elsewhere), replace(pinned, weights="other", top1=pinned.top1 + 50))
+    assert "**regressed** one_cycle" in as_markdown(report)
+    assert json.loads(json.dumps(as_json(report)))["exit"] == 1
+    suite = Xml.fromstring(as_junit(report))
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("2", "1", "0")
+    assert [case.find("failure") is not None for case in suite] == [False, True]
+
+
+def test_what_changed_between_two_stores(tmp_path: Path, environment: Any, elsewhere: Any) -> None:
+    a, b, c = (run(tmp_path / n, e) for n, e in (("a", environment), ("b", environment), ("c", elsewhere)))
+    assert [line.why for line in compare(a.store, b.store)] == ["equal weights"]
+    (line,) = compare(a.store, c.store)
+    assert line.verdict == "pass" or "environment differs" in line.why
