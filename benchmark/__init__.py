@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from benchmark.engine.training import Now as Now
     from benchmark.errors import UserError as UserError
+    from benchmark.network.criteria import NORMALISE as NORMALISE
     from benchmark.network.criteria import Criterion as Criterion
     from benchmark.network.criteria import scaled_square as scaled_square
     from benchmark.network.criteria import scores as scores
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 FACE = {
     "Criterion": "benchmark.network.criteria",
+    "NORMALISE": "benchmark.network.criteria",
     "Group": "benchmark.network.groups",
     "Now": "benchmark.engine.training",
     "Run": "benchmark.run",
@@ -36,6 +38,7 @@ FACE = {
     "scores": "benchmark.network.criteria",
 }
 __all__ = [
+    "NORMALISE",
     "Criterion",
     "Group",
     "Now",

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from benchmark.code import EQUAL, PARTS
 from benchmark.errors import UserError
@@ -55,8 +56,11 @@ def enter(pairs: list[Pair], commit: str, cells: int) -> int:
     return len(new)
 
 
-def _weights(stored: Stored) -> str:
-    return stored.record.network.weights_hash
+def _weights(stored: Stored) -> tuple[Any, ...]:
+    """The weights, and what was counted and measured of them: the engine's hash covers that code too."""
+    record = stored.record
+    counted = (record.cost.training_macs, record.cost.search_macs, record.network.removed, record.network.macs)
+    return (record.network.weights_hash, record.outcome.top1, record.outcome.best_top1, *counted)
 
 
 def _pairs(then: Stored, now: Stored) -> Iterator[Pair]:

@@ -44,17 +44,30 @@ def _state(
 ) -> tuple[State, str]:
     records = [s.record for s in store.of(cell.id) if _fits(s.record, device, mode)]
     code = code_of(cell, methods_from)
-    if any(record.code.same(code) for record in records):
+    ours = [record for record in records if record.code.same(code)]
+    if any(_parents_are_current(record, store, methods_from) for record in ours):
         return "done", ""
     if records:
-        return "stale", "its record is of other code"
+        return "stale", "its parent's record is of other code" if ours else "its record is of other code"
     for role, parent in cell.parents.items():
+        ended = [s.record.ending for s in store.of(parent) if _fits(s.record, device, mode)]
+        if ended and "done" not in ended:
+            return "blocked", f"its parent {parent} ({role}) diverged"
         match earlier[parent].state if parent in earlier else "missing":
             case "pending":
                 return "pending", f"after its parent {parent} ({role})"
             case "stale" | "blocked" | "missing" as state:
                 return "blocked", f"its parent {parent} ({role}) is {state}"
     return "pending", ""
+
+
+def _parents_are_current(record: Record, store: Store, methods_from: tuple[Path, ...]) -> bool:
+    """A child is as old as its parents; where the parent's record is not at hand the child's word is taken."""
+    for role, content in record.parents.items():
+        parents = [s.record for s in store.of(record.cell.parents[role]) if s.content == content]
+        if parents and not parents[0].code.same(code_of(parents[0].cell, methods_from)):
+            return False
+    return True
 
 
 def _needs_weights(start: Entry, store: Store) -> None:

@@ -40,7 +40,9 @@ def _record(role: str, id: str, store: Store, environment: Environment, methods_
     fitting = [s for s in store.of(id) if s.record.ending == "done" and (s.record.how.device, s.record.how.mode) == how]
     current = [s for s in fitting if s.record.code.same(code_of(s.record.cell, methods_from))]
     if not current:
-        why = "its record is of other code: run --stale redoes it" if fitting else "it has no finished record"
+        diverged = any(s.record.ending == "diverged" for s in store.of(id))
+        why = "it diverged" if diverged else "it has no finished record"
+        why = "its record is of other code: run --stale redoes it" if fitting else why
         raise UserError(f"its parent {id} ({role}) cannot be used: {why}")
     return current[-1]
 

@@ -43,7 +43,7 @@ def record_of(
     if run.channels and progress.kept:
         path |= {"kept": progress.kept, "dense_widths": run.channels.costs.dense_widths}
     side, packed = pack_side(path)
-    best = _best(run) or (test.top1, run.epoch - 1)
+    best = _best(run) or (test.top1, max(0, run.trainer.trained - 1))
     shape = (batches.channels, batches.size, batches.size)
     dense = build(cell, batches.classes)
     macs = count.macs(network, shape)

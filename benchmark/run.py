@@ -22,7 +22,8 @@ training loop in `engine/training.py`, what a search may see in `view.py`, chann
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +35,7 @@ from benchmark.cell import CHANNEL_KINDS, Cell
 from benchmark.engine.batches import generator
 from benchmark.engine.evaluate import evaluate
 from benchmark.engine.meter import Meter
-from benchmark.engine.training import Callback, Penalty, Trainer
+from benchmark.engine.training import Callback, Diverged, Penalty, Trainer
 from benchmark.errors import UserError
 from benchmark.network import masks
 from benchmark.network.channels import Channels
@@ -164,12 +165,14 @@ class Run:
 
     def start_from_dense(self) -> None:
         """Take over the weights of the same seed's dense network; its epochs and hours count as this cell's."""
-        self._call("start from dense", [], self._start_from_dense)
+        result = self._call("start from dense", [], self._start_from_dense)
+        self._same_parent("start", result)
 
     def architecture(self) -> Json:
         """The parent's: its `widths`, group by group, and the `training_macs` it was found with."""
         parent = self._parent("architecture_of")
-        return self._call("architecture", [], lambda: {"widths": parent.widths, "training_macs": parent.training_macs})
+        found = {"parent": parent.content, "widths": parent.widths, "training_macs": parent.training_macs}
+        return self._same_parent("architecture_of", self._call("architecture", [], lambda: found))
 
     def stretch(self, times: float) -> None:
         """Before any training: make the schedule `times` as long, its learning rates stretched along."""
@@ -201,14 +204,15 @@ class Run:
                 )
         else:
             result = json.loads(canonical(work()))
-            place = {"epoch": self.epoch, "epochs": self.epochs, "removed": self.measure()}
+            place = {"epoch": self.epoch, "epochs": self.epochs, "removed": self.measure(), "macs": self.macs}
             entry = {"call": name, "args": asked, "result": result} | place
             journal.append(entry)
             self.progress.epochs_into_call = 0
             if self._check_in(self):
                 self.save()
         self._calls += 1
-        self.epoch, self.epochs, self.removed = entry["epoch"], entry["epochs"], entry["removed"]
+        self.epoch, self.epochs = entry["epoch"], entry["epochs"]
+        self.removed, self.macs = entry["removed"], entry["macs"]
         return entry["result"]
 
     def save(self) -> None:
@@ -218,11 +222,13 @@ class Run:
 
     def resume(self, progress: Progress, tensors: dict[str, Any]) -> None:
         """Take over what a checkpoint holds: first the cuts, then the tensors that are left."""
-        self.progress = progress
+        dense, self.progress = self.macs, progress
         self.meter.seconds = dict(progress.seconds)
         if progress.kept:
             self._remove(progress.kept, "keep")
         self.trainer.restore(tensors)
+        if progress.journal:
+            self.macs = dense  # of the first call; each call in the journal brings its own
 
     # ---- the work behind the calls -----------------------------------------------------------
 
@@ -241,7 +247,7 @@ class Run:
         trainer.recipe = self.cell.recipe.stretched(self.epochs)
         while self.progress.epochs_into_call < count:
             at = place(self.progress.epochs_into_call)
-            with self.meter.on(kind):
+            with self.meter.on(kind), self._counted_if_it_diverges():
                 epoch = trainer.epoch(at, loss=loss, grads=grads, weights=weights, lag=lag, after_step=self._after_step)
             self.progress.training_macs += self.macs_to_train(1)
             point = {"kind": kind, "at": at, "lr": epoch.lr, "loss": epoch.loss, "top1": epoch.top1}
@@ -249,6 +255,14 @@ class Run:
             self.progress.epochs_into_call += 1
             if self._check_in(self):
                 self.save()
+
+    @contextmanager
+    def _counted_if_it_diverges(self) -> Iterator[None]:
+        try:
+            yield
+        except Diverged:
+            self.progress.training_macs += self.macs_to_train(1)
+            raise
 
     def _after_step(self) -> None:
         if self._check_in(self):
@@ -327,6 +341,11 @@ class Run:
         if role not in self.parents:
             raise UserError(f"{self.cell.method.name} has no parent ({role}); its @method(...) must ask for one")
         return self.parents[role]
+
+    def _same_parent(self, role: str, result: Json) -> Json:
+        if result["parent"] != self._parent(role).content:
+            raise MethodChanged(f"its parent ({role}) was run again since the checkpoint; --force starts afresh")
+        return result
 
     def measure(self) -> float:
         """The share removed by now, in the cell's own unit."""

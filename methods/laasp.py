@@ -60,6 +60,10 @@ def laasp(
     overshoot: bool = False,
     memory: float = 4.0,  # GiB for the search
 ) -> None:
+    recoveries = 0 if every >= run.target else int(run.target / max(every, step))
+    if start + (recover * recoveries if within else 0) >= run.epochs:
+        room = f"{start} epochs and about {recoveries} recoveries of {recover}"
+        raise UserError(f"laasp: {room} fill all {run.epochs} epochs; give it fewer, or within = false")
     how = [list(pool), cosine, step, step_of, cap, images, augmented, overshoot, memory]
     run.train(start)
     recovered = run.removed

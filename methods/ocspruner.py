@@ -71,11 +71,12 @@ def ocspruner(
 ) -> None:
     if not max(sl_start, 0) <= sl_end < run.epochs:
         raise UserError(f"ocspruner: sl_start {sl_start}, sl_end {sl_end} do not fit into {run.epochs} epochs")
+    first = min(monitor, sl_end, sl_start if sl_start >= 0 else monitor)  # what is doomed must be known
     watched: list[Kept] = []
     psi: list[float] = []
     sparse = False
     while True:
-        if run.epoch >= min(monitor, sl_end):
+        if run.epoch >= first:
             watched.append(run.ask(subnetwork, run.target, cap, cost, depthwise, search))
             psi.append(stability(watched))
             run.note(psi=psi[-1])
@@ -83,8 +84,9 @@ def ocspruner(
         decided = stable or run.epoch >= sl_end + late
         if decided and not late:
             break
-        if run.epoch >= sl_start + 2 * late if sl_start >= 0 else stands_still(psi, run.epoch):
-            reg += reg_delta if sparse and run.epoch % reg_every == 0 else 0.0
+        if sparse:
+            reg += reg_delta if run.epoch % reg_every == 0 else 0.0
+        elif run.epoch >= sl_start + 2 * late if sl_start >= 0 else stands_still(psi, run.epoch):
             sparse = True
         if sparse and regulariser == "penalty":
             run.train(1, loss=penalty(run, watched[-1], reg, depthwise))
@@ -138,6 +140,9 @@ def by_threshold(view: View, scores: dict[str, Tensor], target: float, cap: floa
         if abs(off) <= 5e-4:
             break
         low, high = (low, middle - 1) if off > 0 else (middle + 1, high)
+    if low >= len(ladder) and target - view.removed_by(cut) > 0.005:
+        reached = 100 * (view.removed_by(cut) if cut else 0.0)
+        raise UserError(f"no threshold removes {100 * target:g} %: with the cap at {cap:g} it ends at {reached:.2f} %")
     return cut
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from benchmark.engine.training import Now
+from benchmark.errors import UserError
 from benchmark.execute import Desk
 from benchmark.network.channels import Channels
 from benchmark.run import Run
@@ -83,7 +84,8 @@ def test_the_threshold_search_and_its_cap_by_hand(view: View) -> None:
     # The ladder 1, 1.5, 2, 2.5 is halved: at 1.5 one of each goes, 40 of 112 and too much; at 1 one of a, 20.
     assert by_threshold(view, scores, 0.3, 0.75) == {"a": [1, 2, 3], "b": [0, 1, 2, 3]}
     assert by_threshold(view, scores, 40 / 112, 0.75) == {"a": [1, 2, 3], "b": [1, 2, 3]}
-    assert by_threshold(view, scores, 0.99, 0.75) == {"a": [2, 3], "b": [2, 3]}, "the cap holds"
+    with pytest.raises(UserError, match=r"no threshold removes 99 %: with the cap at 0.75 it ends at 64.29 %"):
+        by_threshold(view, scores, 0.99, 0.75)  # two of each are left: 8 + 16 + 16 of 112
 
 
 def test_stability_is_the_mean_of_the_last_three_overlaps_two_epochs_apart() -> None:
@@ -154,6 +156,13 @@ def test_without_stability_it_cuts_at_the_end_of_sparsity_learning(desk: Desk) -
         "ocspruner", desk, config={"monitor": 0, "sl_start": 1, "sl_end": 3, "eps": 2.0}, recipe=recipe(epochs=5)
     )
     assert (stored.record.notes["stable_epoch"], stored.record.notes["decided_by"]) == (3, "sl_end")
+
+
+def test_sparsity_may_start_before_the_watching_would(desk: Desk) -> None:
+    options = {"monitor": 3, "sl_start": 1, "sl_end": 4, "eps": 2.0}
+    record = finish("ocspruner", desk, config=options, recipe=recipe(epochs=5)).record
+    assert record.notes["stable_epoch"] == 4
+    assert record.notes["reg"] == pytest.approx(1e-4 + 2 * 1e-4), "it grows in each epoch after its first"
 
 
 def test_it_can_cut_before_the_first_step(desk: Desk) -> None:

@@ -16,9 +16,14 @@ from benchmark.errors import UserError
 EVALUATION_PIXELS = 500 * 32 * 32  # of one batch: fixed for a size of image, another size is another rounding
 
 
+def seed_of(*key: int | str) -> int:
+    """A seed for one purpose, from its name and counters."""
+    return int(digest(list(key))[:15], 16)
+
+
 def generator(*key: int | str) -> torch.Generator:
-    """A host generator for one purpose, from its name and counters."""
-    return torch.Generator().manual_seed(int(digest(list(key))[:15], 16))
+    """A host generator for one purpose."""
+    return torch.Generator().manual_seed(seed_of(*key))
 
 
 class Batches:

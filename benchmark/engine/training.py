@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmark.cell import Recipe
-from benchmark.engine.batches import Batches
+from benchmark.engine.batches import Batches, seed_of
 from benchmark.engine.layout import layout
 from benchmark.engine.optimizers import optimizer_for, set_rates
 from benchmark.engine.precision import autocast
@@ -54,6 +55,7 @@ class Trainer:
         self.optimizer = optimizer_for(self.network, recipe)
         self.buffers: dict[str, Tensor] = {}  # a method's own, each like one of the network's tensors
         self._like: dict[str, str] = {}
+        self._draws = any(isinstance(m, nn.Dropout) and m.p > 0 for m in self.network.modules())
         self.trained = 0  # epochs so far, recoveries included: the random key
         self.step = 0  # steps done of the epoch under way
         self._reset_sums()
@@ -80,6 +82,8 @@ class Trainer:
             lr = set_rates(optimizer, recipe, max(0, at - lag) + self.step / steps)
             now = Now(progress=(at * steps + self.step + 1) / (recipe.epochs * steps), lr=lr)
             images, labels = self.batches.batch(order, self.trained, self.step)
+            if self._draws:  # dropout draws from torch's own generator: keyed like everything else
+                torch.manual_seed(seed_of("dropout", self.batches.seed, self.trained, self.step))
             with autocast(images.device, recipe.precision):
                 scores = network(images)
                 error = F.cross_entropy(scores, labels, label_smoothing=recipe.label_smoothing)
@@ -98,7 +102,8 @@ class Trainer:
         top1 = 100 * self.right.item() / (steps * recipe.batch)
         self.trained, self.step = self.trained + 1, 0
         self._reset_sums()
-        if not torch.isfinite(torch.tensor(loss_mean)):
+        finite = torch.stack([parameter.isfinite().all() for parameter in network.parameters()]).all()
+        if not (isfinite(loss_mean) and bool(finite)):
             raise Diverged(at)
         return Epoch(loss_mean, top1, rate(recipe, max(0, at - lag) + (steps - 1) / steps))
 

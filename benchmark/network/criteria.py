@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from benchmark.errors import UnknownName
+from benchmark.errors import UnknownName, UserError
 from benchmark.network.groups import Group, Member, Side
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def bn_scale(view: "View", group: Group) -> Tensor:
 def taylor(view: "View", group: Group) -> Tensor:
     """|Σ weight · gradient| of the channel: the change of loss to first order (Molchanov et al. 2019)."""
     gathered = {name.removeprefix(TAYLOR): tensor for name, tensor in view.buffers.items()}
+    if missing := [member.path for member in group.weights() if member.path not in gathered]:
+        raise UserError(f"taylor: no gradient of {missing[0]} was gathered; it needs training before the cut")
     return _sum([m.rows(gathered[m.path]).sum(1) for m in group.weights()]).abs()
 
 

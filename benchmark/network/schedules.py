@@ -44,7 +44,8 @@ def cut_along(run: "Run", fraction: Callable[[float], float], *, by: str, normal
     due = 0.0
     while run.epoch < run.epochs:
         last = run.epoch == run.epochs - 1
-        if (now := 1.0 if last else fraction(run.epoch / run.epochs)) > due:
+        blind = by == "taylor" and run.epoch == 0  # nothing is gathered yet
+        if not blind and (now := 1.0 if last else fraction(run.epoch / run.epochs)) > due:
             due = now
             if kept := run.ask(lowest, by, normalise, run.target * due):
                 run.cut(kept)

@@ -54,7 +54,9 @@ def losses(
     quick = Program(network, groups, torch.bfloat16, shape, memory)
     found = quick.losses(candidates, images, labels)
     again: dict[Gone, float] = {}
-    wanted = sorted(found, key=found.__getitem__)[:AGAIN]
+    order = sorted(found, key=found.__getitem__)
+    first_of_group = {each[0]: each for each in reversed(order)}  # errors of one group's candidates are alike
+    wanted = list(dict.fromkeys([*order[:AGAIN], *sorted(first_of_group.values(), key=found.__getitem__)[:AGAIN]]))
     while wanted:
         again |= exact.losses(wanted, images, labels)
         off = max(abs(found[each] - again[each]) for each in again)
@@ -82,7 +84,7 @@ class Program:
         for candidate in different:
             by_group[candidate[0]].append(candidate)
         starts = {name: min(self._step(member) for member in self.readers[name]) for name in by_group}
-        at_once, stacked = self._sizes(images[:1], starts)
+        at_once, stacked = self._sizes(images, starts)
         total = dict.fromkeys(different, 0.0)
         for part in range(0, len(images), at_once):
             chunk = slice(part, part + at_once)
@@ -115,20 +117,19 @@ class Program:
         """From `start` on, for some candidates stacked: the sum of each one's losses."""
         count = len(few)
         runner = fx.Interpreter(self.module)
-        runner.env = {node: _stacked(values[node], count) for node in self._live(start)}
+        runner.env = {node: _stacked(values[node], count, len(labels)) for node in self._live(start)}
         hooks = [
             self.module.get_submodule(member.layer).register_forward_pre_hook(self._silencer(member, few))
             for member in self.readers[few[0][0]]
         ]
         try:
             for node in self.steps[start:]:
-                runner.env[node] = runner.run_node(node)
+                scores = runner.env[node] = runner.run_node(node)  # the last step is the output
                 for done in runner.user_to_last_uses.get(node, []):
                     runner.env.pop(done, None)
         finally:
             for hook in hooks:
                 hook.remove()
-        scores = next(value for value in runner.env.values() if torch.is_tensor(value) and value.dim() == 2)
         each = F.cross_entropy(scores.float(), labels.repeat(count), reduction="none")
         self.macs += count * len(labels) * sum(self.cost[start:])
         sums: list[float] = each.view(count, -1).double().sum(1).tolist()
@@ -172,17 +173,17 @@ class Program:
             self._uses = {step: max((place[user] for user in step.users), default=-1) for step in self.steps}
         return self._uses[node]
 
-    def _sizes(self, one: Tensor, starts: dict[str, int]) -> tuple[int, int]:
+    def _sizes(self, images: Tensor, starts: dict[str, int]) -> tuple[int, int]:
         """Images at once and candidates stacked, so that kept values and a pass fit into the memory allowed."""
         runner = fx.Interpreter(self.module, garbage_collect_values=False)
-        runner.args_iter = iter([one.to(self.dtype)])
+        runner.args_iter = iter([images[:1].to(self.dtype)])
         size = {}
         for node in self.steps[:-1]:
             value = runner.env[node] = runner.run_node(node)
             size[node] = value.numel() * value.element_size() if torch.is_tensor(value) else 0
         kept = sum(size[node] for node in {n for start in starts.values() for n in self._live(start)})
         passing = 3 * max(sum(size[n] for n in self._live(i)) + size[step] for i, step in enumerate(self.steps[:-1]))
-        at_once = int(max(1, min(ROWS, self.memory / 2 / max(kept + passing, 1))))
+        at_once = int(max(1, min(ROWS, len(images), self.memory / 2 / max(kept + passing, 1))))
         return at_once, int(max(1, min(ROWS // at_once or 1, self.memory / 2 / max(at_once * passing, 1))))
 
 
@@ -193,8 +194,10 @@ def _macs_of(step: fx.Node, layers: dict[str, int]) -> int:
     return sum(macs for name, macs in layers.items() if f"{name}.".startswith(f"{step.target}."))
 
 
-def _stacked(value: Any, count: int) -> Any:
-    return torch.cat([value] * count) if torch.is_tensor(value) and count > 1 else value
+def _stacked(value: Any, count: int, images: int) -> Any:
+    """Once for each candidate, where it is one of each image; anything else is shared."""
+    by_image = torch.is_tensor(value) and value.dim() > 1 and len(value) == images
+    return torch.cat([value] * count) if by_image and count > 1 else value
 
 
 def _in_parts(items: list[Gone], size: int) -> Iterator[list[Gone]]:
