@@ -54,7 +54,7 @@ def recipe(**changes: Any) -> Recipe:
 # Options that fit a schedule of a few epochs, for methods whose own speak of hundreds.
 SHORT: dict[str, dict[str, Any]] = {
     "ocspruner": {"monitor": 0, "sl_start": 0, "sl_end": 1},
-    "laasp": {"start": 1, "images": 64, "step": 0.1, "every": 0.5},
+    "laasp": {"start": 1, "images": 64, "step": 0.1, "every": 1.0},
 }
 
 

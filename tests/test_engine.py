@@ -98,7 +98,7 @@ def test_too_small_a_set_is_refused() -> None:
 def test_a_subset_larger_than_the_set_is_refused() -> None:
     batches = Batches(images(), recipe(batch=10, validation=0), 0, CPU)
     with pytest.raises(UserError, match="61 images was asked for"):
-        batches.look(61, "x")
+        batches.look(61)
 
 
 def test_crop_moves_by_at_most_four_and_pads_with_black() -> None:
