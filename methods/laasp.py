@@ -13,7 +13,8 @@ Choices:   most_similar: cosine removes the filters most like the others, as the
            epochs out of the schedule, so that every row of a table has the same budget.
 Variants:  `official`: least_similar, an augmented subset, recoveries on top of the schedule (28 to
            55 % more epochs, which the paper does not count), momentum lost at each cut, and the
-           last step may overshoot the target.
+           last step may overshoot the target. One epoch of recovery after every step, as in the
+           published logs, at the rate of the start epoch for all of it.
 Not here:  layers of a group that a layer norm normalises together (a transformer's embedding).
 """
 
@@ -39,6 +40,7 @@ NEAR = 0.005  # half a point from the target is there
             "within": False,
             "momentum": "reset",
             "overshoot": True,
+            "every": 0.0,
         }
     },
 )
