@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from benchmark.network.criteria import scaled_square as scaled_square
     from benchmark.network.criteria import scores as scores
     from benchmark.network.groups import Group as Group
+    from benchmark.network.schedules import lowest as lowest
     from benchmark.network.schedules import prune_along as prune_along
     from benchmark.registry import dataset as dataset
     from benchmark.registry import method as method
@@ -30,6 +31,7 @@ FACE = {
     "Run": "benchmark.run",
     "UserError": "benchmark.errors",
     "View": "benchmark.view",
+    "lowest": "benchmark.network.schedules",
     "method": "benchmark.registry",
     "model": "benchmark.registry",
     "dataset": "benchmark.registry",
@@ -46,6 +48,7 @@ __all__ = [
     "UserError",
     "View",
     "dataset",
+    "lowest",
     "method",
     "model",
     "prune_along",

@@ -4,7 +4,7 @@ The pretraining is a dense cell of its own, as in `finetune_one_shot`.
 Expected:  gentler than one cut; papers differ on whether it is worth its epochs.
 """
 
-from benchmark import Criterion, Run, View, method, scores
+from benchmark import Criterion, Run, lowest, method
 
 
 @method(removes={"macs", "params", "channels"}, version=1, start="pretrain")
@@ -12,10 +12,6 @@ def finetune_iterative(run: Run, *, pretrain: float = 0.5, n: int = 3, by: Crite
     run.start_from_dense()
     left = run.epochs - run.epoch
     for i in range(n):
-        if kept := run.ask(weakest, by, run.target * (i + 1) / n):
+        if kept := run.ask(lowest, by, "mean", run.target * (i + 1) / n):
             run.cut(kept)
         run.train(left * (i + 1) // n - left * i // n)
-
-
-def weakest(view: View, by: str, amount: float) -> dict[str, list[int]]:
-    return view.lowest(scores(view, by, "mean"), amount)

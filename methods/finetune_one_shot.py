@@ -6,15 +6,11 @@ the learning rate is low already.
 Expected:  OCSPruner's claim is that this costs more for no more accuracy (ResNet-50: 1.28 to 1.41 times).
 """
 
-from benchmark import Criterion, Run, View, method, scores
+from benchmark import Criterion, Run, lowest, method
 
 
 @method(removes={"macs", "params", "channels"}, version=1, start="pretrain")
 def finetune_one_shot(run: Run, *, pretrain: float = 0.5, by: Criterion = "group_norm") -> None:
     run.start_from_dense()
-    run.cut(run.ask(weakest, by, run.target))
+    run.cut(run.ask(lowest, by, "mean", run.target))
     run.train()
-
-
-def weakest(view: View, by: str, amount: float) -> dict[str, list[int]]:
-    return view.lowest(scores(view, by, "mean"), amount)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmark import Now, Run, View, method, scores
+from benchmark import Now, Run, View, lowest, method, scores
 
 
 @method(removes={"macs", "params", "channels"}, version=1, start="pretrain")
@@ -22,7 +22,7 @@ def group_sparse(
     run.start_from_dense()
     for _ in range(max(1, round(sparse * run.epochs))):
         run.train(1, grads=push(run, run.ask(strengths, alpha), reg))
-    run.cut(run.ask(weakest, run.target))
+    run.cut(run.ask(lowest, "group_norm", "mean", run.target))
     run.train()
 
 
@@ -49,7 +49,3 @@ def push(run: Run, by_group: dict[str, list[float]], reg: float) -> Any:
             weight.grad.add_(spread * weight, alpha=reg)  # type: ignore[union-attr]
 
     return grads
-
-
-def weakest(view: View, target: float) -> dict[str, list[int]]:
-    return view.lowest(scores(view, "group_norm", "mean"), target)

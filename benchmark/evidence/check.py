@@ -21,10 +21,9 @@ from benchmark.errors import UserError
 from benchmark.evidence.gate import FIRST, Look, Verdict, called, exit_code, look
 from benchmark.evidence.pins import FOLDER, Pin, current, meaning, path_of
 from benchmark.record import Record
+from benchmark.report.rows import TOLERANCE
 from benchmark.store import Store, Stored
 from benchmark.suite import Planned
-
-NEAR = 0.005  # a cut network this near its target has met it
 
 
 @dataclass(frozen=True)
@@ -95,9 +94,9 @@ def _counts(cell: Cell, pin: Pin, stored: Stored, store: Store) -> Line:
     if cell.remove is None or cell.remove.kind not in CHANNEL_KINDS:
         if network.macs != pin.macs:
             wrong.append(f"MACs: {network.macs}, pinned {pin.macs}")
-    elif abs(network.removed - cell.remove.amount) > NEAR and network.weights_hash != pin.weights:
+    elif abs(network.removed - cell.remove.amount) > TOLERANCE and network.weights_hash != pin.weights:
         reached = 1 - pin.macs / pin.macs_dense
-        if cell.remove.kind == "macs" and abs(reached - cell.remove.amount) <= NEAR:
+        if cell.remove.kind == "macs" and abs(reached - cell.remove.amount) <= TOLERANCE:
             wrong.append(f"target: {network.removed:.4f} of {cell.remove.amount:g} removed, pinned {reached:.4f}")
     last = [point for point in store.side(stored)["curves"] if "test" in point]
     if last and last[-1]["kind"] == "train" and last[-1]["test"] != outcome.top1:

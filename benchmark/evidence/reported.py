@@ -115,10 +115,7 @@ def _twice(rows: list[Reported]) -> Iterable[str]:
 
 def _changes(rows: list[Reported]) -> Iterable[str]:
     """A printed change must be the difference of the printed values, to the digit that was printed."""
-    for row in rows:
-        if row.metric not in CHANGES:
-            continue
-        own, dense = _partner(rows, row, CHANGES[row.metric]), _dense(rows, row, CHANGES[row.metric])
+    for row, own, dense in _derived(rows, CHANGES):
         if own is None or dense is None:
             yield f"{row.where}: a change without both of its values"
             continue
@@ -129,10 +126,7 @@ def _changes(rows: list[Reported]) -> Iterable[str]:
 
 def _percents(rows: list[Reported]) -> Iterable[str]:
     """A printed percentage implies a dense network: it must be the one whose size is known."""
-    for row in rows:
-        if row.metric not in PERCENTS:
-            continue
-        own, dense = _partner(rows, row, PERCENTS[row.metric]), _dense(rows, row, PERCENTS[row.metric])
+    for row, own, dense in _derived(rows, PERCENTS):
         if own is None or dense is None:
             yield f"{row.where}: a percentage without its value and the dense network's"
             continue
@@ -141,6 +135,15 @@ def _percents(rows: list[Reported]) -> Iterable[str]:
         if not low <= row.value <= high:
             base = 100 * own.value / row.value
             yield f"{row.where}: {own.value:g} at {row.value:g} % implies {base:.4g} in all; it is {dense.value:g}"
+
+
+def _derived(
+    rows: list[Reported], parts: dict[str, str]
+) -> Iterable[tuple[Reported, Reported | None, Reported | None]]:
+    """Each derived row with the two values that it is made of."""
+    for row in rows:
+        if metric := parts.get(row.metric):
+            yield row, _partner(rows, row, metric), _dense(rows, row, metric)
 
 
 def _partner(rows: list[Reported], row: Reported, metric: str) -> Reported | None:
