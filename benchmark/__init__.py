@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from benchmark.network.groups import Group as Group
     from benchmark.network.schedules import lowest as lowest
     from benchmark.network.schedules import prune_along as prune_along
+    from benchmark.network.targets import NEAR as NEAR
     from benchmark.registry import dataset as dataset
     from benchmark.registry import method as method
     from benchmark.registry import model as model
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 FACE = {
     "Criterion": "benchmark.network.criteria",
+    "NEAR": "benchmark.network.targets",
     "NORMALISE": "benchmark.network.criteria",
     "Group": "benchmark.network.groups",
     "Now": "benchmark.engine.training",
@@ -40,6 +42,7 @@ FACE = {
     "scores": "benchmark.network.criteria",
 }
 __all__ = [
+    "NEAR",
     "NORMALISE",
     "Criterion",
     "Group",

@@ -65,7 +65,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run what is not done yet of a suite."""
-    from benchmark.verbs import run_suite
+    from benchmark.verbs.run import run_suite
 
     code = run_suite(
         suite, dry=dry, only=only, sets=tuple(set or ()), tier=tier, budget=budget, device=device, mode=mode,
@@ -84,7 +84,7 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """What is done, pending, stale or blocked."""
-    from benchmark.verbs import show_status
+    from benchmark.verbs.status import show_status
 
     _print(show_status(what, tier, out, tuple(methods or ())), as_json)
 
@@ -100,7 +100,7 @@ def table(
     methods: Methods = None,
 ) -> None:
     """Build the tables of a suite from its records."""
-    from benchmark.verbs import check_table, make_table
+    from benchmark.verbs.table import check_table, make_table
 
     make = check_table if check else make_table
     typer.echo(make(suite, format, tier, tuple(set or ()), out, tuple(methods or ())), nl=False)
@@ -116,7 +116,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Rebuild a network from its record and weights, count and evaluate again, compare."""
-    from benchmark.verbs import verify_record
+    from benchmark.verbs.look import verify_record
 
     report, ok = verify_record(id, device, threads, out, data)
     _print(report, as_json)
@@ -131,7 +131,7 @@ def count(
     as_json: AsJson = False,
 ) -> None:
     """MACs of a model by every counter, and its parameters."""
-    from benchmark.verbs import count_model
+    from benchmark.verbs.look import count_model
 
     _print(count_model(model, dataset, input), as_json)
 
@@ -146,7 +146,7 @@ def data_verb(
     as_json: AsJson = False,
 ) -> None:
     """Is a data set there, and is it the right one?"""
-    from benchmark.verbs import look_at_data
+    from benchmark.verbs.look import look_at_data
 
     _print(look_at_data(name, check, prepare, size, data), as_json)
 
@@ -160,7 +160,7 @@ def pin(
     records: Annotated[bool, typer.Option(help="Copy the pinned records to results/published too.")] = True,
 ) -> None:
     """Pin what a suite measured: clean, finished records of the current code, for `check` to hold others against."""
-    from benchmark.verbs import pin_suite
+    from benchmark.verbs.evidence import pin_suite
 
     published = Path("results/published") if records else None
     _print(pin_suite(suite, tier, tuple(set or ()), out, published), as_json=False)
@@ -180,7 +180,7 @@ def check(
     """Hold what was measured against what is pinned. Exit 0 pass, 1 changed, 3 undecided, 4 not measured."""
     from benchmark.report.verdicts import as_json as to_json
     from benchmark.report.verdicts import as_markdown
-    from benchmark.verbs import check_suite
+    from benchmark.verbs.evidence import check_suite
 
     report = check_suite(suite, tier, tuple(set or ()), out, against, junit, summary)
     _print(to_json(report) if as_json else as_markdown(report), as_json)
@@ -193,7 +193,7 @@ def claims(
     out: Out = Path("results/published"),
 ) -> None:
     """What the papers claim, and what the records say to it."""
-    from benchmark.verbs import list_claims
+    from benchmark.verbs.evidence import list_claims
 
     _print(*list_claims(format, out))
 
@@ -205,7 +205,7 @@ def golden(
     enter: Annotated[bool, typer.Option("--enter", help="Write what is equal into baselines/code_equal.csv.")] = False,
 ) -> None:
     """Do this code and that of COMMIT train to the same bits? Then their records may count as one code's."""
-    from benchmark.verbs import compare_codes
+    from benchmark.verbs.evidence import compare_codes
 
     _print(compare_codes(commit, suites or [], enter), as_json=False)
 
@@ -217,7 +217,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """What there is: the lists, one thing, this machine, or a method file to start from."""
-    from benchmark.verbs import show_things
+    from benchmark.verbs.look import show_things
 
     _print(show_things(what, tuple(methods or ())), as_json)
 

@@ -1,6 +1,7 @@
 """Which cells are done, pending, stale or blocked, and what the rest will cost. Imports no torch."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,3 +106,9 @@ def _like(cell: Cell) -> tuple[object, ...]:
     """Cells that cost alike for each epoch."""
     recipe = cell.recipe
     return (cell.data, cell.model, recipe.batch, recipe.precision, recipe.size, recipe.epoch_images)
+
+
+def counts(entries: list[Entry]) -> str:
+    """For people: how many are done, and so on."""
+    found = Counter(entry.state for entry in entries)
+    return ", ".join(f"{found[state]} {state}" for state in ("done", "pending", "stale", "blocked") if found[state])

@@ -84,7 +84,10 @@ class View:
         return channels.costs.saved("macs", widths, group, others) / others if others else 0.0
 
     def gradients(self, count: int) -> dict[str, Tensor]:
-        """Of the loss on `count` training images, in training mode; the running statistics stay as they are."""
+        """Of the loss on `count` training images, in training mode; the running statistics stay as they are.
+
+        Batch norm looks at all images at once, so they are one batch, and it has to fit into memory.
+        """
         images, labels = self.images(count)
         buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
         weights = {name: p for name, p in self.network.named_parameters() if p.requires_grad}

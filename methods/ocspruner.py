@@ -30,7 +30,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from benchmark import Group, Now, Run, UserError, View, method, scaled_square
+from benchmark import NEAR, Group, Now, Run, UserError, View, method, scaled_square
 
 Kept = dict[str, list[int]]
 
@@ -140,7 +140,7 @@ def by_threshold(view: View, scores: dict[str, Tensor], target: float, cap: floa
         if abs(off) <= 5e-4:
             break
         low, high = (low, middle - 1) if off > 0 else (middle + 1, high)
-    if low >= len(ladder) and target - view.removed_by(cut) > 0.005:
+    if low >= len(ladder) and target - view.removed_by(cut) > NEAR:
         reached = 100 * (view.removed_by(cut) if cut else 0.0)
         raise UserError(f"no threshold removes {100 * target:g} %: with the cap at {cap:g} it ends at {reached:.2f} %")
     return cut

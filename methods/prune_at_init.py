@@ -11,7 +11,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from benchmark import NORMALISE, Group, Run, View, method, scores
+from benchmark import NORMALISE, Group, Run, View, lowest, method
 
 
 @method(removes={"macs", "params", "channels"}, version=1)
@@ -22,15 +22,14 @@ def prune_at_init(
     normalise: Literal["none", "mean", "max"] = "mean",
     images: int = 256,
 ) -> None:
-    run.cut(run.ask(snip if by == "snip" else ranked, by, normalise, run.target, images))
+    if by == "snip":
+        run.cut(run.ask(snip, normalise, run.target, images))
+    else:
+        run.cut(run.ask(lowest, by, normalise, run.target))
     run.train()
 
 
-def ranked(view: View, by: str, normalise: str, target: float, images: int) -> dict[str, list[int]]:
-    return view.lowest(scores(view, by, normalise), target)
-
-
-def snip(view: View, by: str, normalise: str, target: float, images: int) -> dict[str, list[int]]:
+def snip(view: View, normalise: str, target: float, images: int) -> dict[str, list[int]]:
     """|Σ weight × gradient| over everything that would go with a channel."""
     gradients = view.gradients(images)
     found = {name: connection(view, group, gradients) for name, group in view.groups.items()}

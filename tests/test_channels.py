@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from benchmark import find
+from benchmark.cell import CHANNEL_KINDS, Adam, Sgd
 from benchmark.engine.training import Trainer
 from benchmark.errors import UserError
 from benchmark.network import count, cuts
 from benchmark.network.channels import Channels
-from benchmark.network.costs import KINDS
 from benchmark.network.groups import Groups
 from benchmark.network.targets import choose, least_width
 
@@ -199,7 +199,7 @@ def _normalised_together(network: nn.Module, group: Any) -> bool:
 @pytest.mark.parametrize("name", [*CUT, "grouped"])
 @pytest.mark.parametrize("amount", [0.3, 0.6])
 def test_both_counters_and_the_closed_form_agree_on_every_cut_network(name: str, amount: float) -> None:
-    for kind in KINDS:
+    for kind in CHANNEL_KINDS:
         network, shape, classes = network_of(name)
         channels = Channels(network, shape, classes, name)
         for seed, share in ((0, amount / 2), (1, amount)):  # a cut of a cut
@@ -257,29 +257,43 @@ def test_a_network_without_groups_says_so() -> None:
 # ---- what training carries over a cut ----------------------------------------------------------
 
 
+SHAPED = {  # optimizers, and what of their state is shaped like a weight
+    Sgd(lr=0.1, nesterov=True, decay=5e-4): ["momentum_buffer"],
+    Adam(kind="adamw", lr=1e-3, decay=0.01): ["exp_avg", "exp_avg_sq"],
+}
+
+
+@pytest.mark.parametrize("optimizer", SHAPED, ids=lambda o: o.kind)
 @pytest.mark.parametrize("momentum", ["keep", "reset"])
 @pytest.mark.parametrize("name", TINY)
-def test_after_a_cut_every_live_parameter_is_trained_on_with_its_momentum(
-    name: str, momentum: str, batches: Any
+def test_after_a_cut_every_live_parameter_is_trained_on_with_its_state(
+    name: str, momentum: str, optimizer: Sgd | Adam, batches: Any
 ) -> None:
     network, shape, classes = network_of(name)
     channels = Channels(network, shape, classes)
-    trainer = Trainer(network, batches, batches.recipe)
+    trainer = Trainer(network, batches, batches.recipe.model_copy(update={"optimizer": optimizer}))
     gathered = trainer.buffer("gathered", next(n for n, p in network.named_parameters() if p.dim() == 4))
     trainer.epoch(0)
     gathered.copy_(torch.arange(gathered.numel()).view(gathered.shape))
-    dense = {n: trainer.optimizer.state[p]["momentum_buffer"].clone() for n, p in network.named_parameters()}
+    dense = {
+        (n, key): trainer.optimizer.state[p][key].clone()
+        for n, p in network.named_parameters()
+        for key in SHAPED[optimizer]
+    }
+    steps = [state.get("step") for state in trainer.optimizer.state.values()]
     kept = choose(channels.groups, channels.costs, drawn(channels.groups), "macs", 0.4)
     parts = {part.path: part for part in channels.cut(network, kept)}
     trainer.cut(list(parts.values()), momentum)
     in_optimizer = {id(p) for group in trainer.optimizer.param_groups for p in group["params"]}
     assert in_optimizer == {id(p) for p in network.parameters()}
     for n, p in network.named_parameters():
-        state = trainer.optimizer.state.get(p, {}).get("momentum_buffer")
+        state = trainer.optimizer.state.get(p, {})
         if momentum == "reset":
-            assert state is None
-        else:
-            assert torch.equal(state, parts[n].of(dense[n]) if n in parts else dense[n])
+            assert not state
+            continue
+        assert state.get("step") in steps
+        for key in SHAPED[optimizer]:
+            assert torch.equal(state[key], parts[n].of(dense[n, key]) if n in parts else dense[n, key])
     path = trainer._like["gathered"]
     assert trainer.buffers["gathered"].shape == network.get_parameter(path).shape
     before = {n: p.clone() for n, p in network.named_parameters()}
@@ -336,6 +350,16 @@ def test_widths_come_in_whole_blocks_when_asked() -> None:
     widths = RESNET.widths | {n: len(stay) for n, stay in kept.items()}
     assert all(width % 8 == 0 for width in widths.values())
     assert RESNET.costs.removed("macs", widths) == pytest.approx(0.4, abs=0.02)
+
+
+def test_a_head_is_a_block_of_its_own() -> None:
+    network, shape, classes = network_of("vit_tiny")
+    channels = Channels(network, shape, classes)
+    heads = {name for name, group in channels.groups.items() if group.heads}
+    scores = {n: torch.arange(g.width) + (0.0 if n in heads else 100.0) for n, g in channels.groups.items()}
+    kept = choose(channels.groups, channels.costs, scores, "macs", 0.3, round_to=8)
+    assert heads <= kept.keys()
+    assert all(len(stay) % 8 == 0 for name, stay in kept.items() if name not in heads)
 
 
 def test_a_target_out_of_reach_is_one_clear_line() -> None:

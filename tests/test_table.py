@@ -14,7 +14,7 @@ from benchmark.report.table import render, tables_of
 from benchmark.store import Store, pack_side
 from benchmark.suite import plan
 from benchmark.suite_file import read
-from benchmark.verbs import check_table, make_table
+from benchmark.verbs.table import check_table, make_table
 from tests.conftest import SUITE, make_desk
 
 

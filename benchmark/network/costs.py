@@ -11,7 +11,6 @@ so the cost of any choice of channels is exact integer arithmetic.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Literal
 
 from torch import nn
 
@@ -19,8 +18,6 @@ from benchmark.network.count import macs_by_layer
 from benchmark.network.cuts import tensors
 from benchmark.network.groups import Group, Groups, is_attention
 
-Kind = Literal["macs", "params", "channels"]
-KINDS = ("macs", "params", "channels")
 Widths = Mapping[str, int]
 Span = tuple[int, tuple[tuple[str, int], ...]]  # positions of no group, (group, positions a channel) …
 

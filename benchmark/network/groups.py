@@ -71,6 +71,7 @@ class Group:
     ids: tuple[int, ...]  # the channels there still are, by their number in the dense network
     dense: int  # how many there were
     rank: int = 0  # its place in the trace, which goes from the output back
+    heads: bool = False  # its channels are attention heads, many rows each
 
     @property
     def width(self) -> int:
@@ -237,7 +238,7 @@ def _heads(name: str, module: Any, rank: int) -> Group:
     made = tuple(tuple(part * heads * size + p for part in range(3) for p in places) for places in read)
     members = [Member(f"{name}.qkv", tensor, 0, made, "out") for tensor in _tensors(module.qkv)]
     members.append(Member(f"{name}.proj", "weight", 1, read, "in"))
-    return Group(f"{name}.qkv", tuple(members), tuple(range(heads)), heads, rank)
+    return Group(f"{name}.qkv", tuple(members), tuple(range(heads)), heads, rank, heads=True)
 
 
 def _aligned(group: Group, modules: dict[str, nn.Module]) -> Group:

@@ -73,7 +73,7 @@ class Program:
     ) -> None:
         self.module = _unrolled(network).to(dtype=dtype)
         self.steps = list(self.module.graph.nodes)
-        self.groups, self.dtype, self.memory, self.macs = groups, dtype, memory, 0
+        self.dtype, self.memory, self.macs = dtype, memory, 0
         layers = macs_by_layer(network, shape)
         self.cost = [_macs_of(step, layers) for step in self.steps]
         self.readers = {name: [m for m in group.members if m.side == "in"] for name, group in groups.items()}

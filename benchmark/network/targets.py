@@ -23,16 +23,16 @@ class Walk:
     kind: str
     budget: int  # what may still be saved
     widths: dict[str, int]
-    least: dict[str, int]
-    block: int = 1
+    least: Mapping[str, int]
+    blocks: Mapping[str, int]  # channels that go together
     gone: dict[str, list[int]] = field(default_factory=dict)
     waiting: dict[str, list[int]] = field(default_factory=dict)
 
     def offer(self, group: str, channel: int) -> None:
-        """With `block` = 8 channels wait until eight (or what makes the width a multiple) can go together."""
+        """With blocks of 8 channels wait until eight (or what makes the width a multiple) can go together."""
         waiting = self.waiting.setdefault(group, [])
         waiting.append(channel)
-        wanted = self.widths[group] % self.block or self.block
+        wanted = self.widths[group] % self.blocks[group] or self.blocks[group]
         if len(waiting) < wanted:
             return
         self.waiting[group] = []
@@ -45,8 +45,8 @@ class Walk:
     def land(self, order: list[tuple[str, int]]) -> None:
         """At the end one single channel more, where overshooting by it comes nearer than stopping short."""
         best: tuple[int, str, int] | None = None
-        for group, channel in order if self.block == 1 else ():
-            if channel in self.gone.get(group, ()) or self.widths[group] <= self.least[group]:
+        for group, channel in order:
+            if self.blocks[group] > 1 or channel in self.gone.get(group, ()) or self.widths[group] <= self.least[group]:
                 continue
             off = abs(self.costs.saved(self.kind, self.widths, group, 1) - self.budget)
             if off < (best[0] if best else self.budget):
@@ -74,18 +74,20 @@ def choose(
     """The channels to keep so that `amount` of the dense network's `kind` is gone, lowest scores first.
 
     Ties go by the order of the groups, then of the channels. No group loses more than `cap` of its
-    dense width. Only groups that lose something are in the answer.
+    dense width; with `round_to` widths are multiples of it (heads are wholes already). Only groups
+    that lose something are in the answer.
     """
     now = widths_of(groups)
-    least = {name: least_width(group, cap, round_to) for name, group in groups.items()}
+    blocks = {name: 1 if group.heads else round_to for name, group in groups.items()}
+    least = {name: least_width(group, cap, blocks[name]) for name, group in groups.items()}
     goal = round(amount * costs.dense[kind])
-    walk = Walk(costs, kind, goal - (costs.dense[kind] - costs.count(kind, now)), now, least, round_to)
+    walk = Walk(costs, kind, goal - (costs.dense[kind] - costs.count(kind, now)), now, least, blocks)
     order = ranking(groups, scores)
     for name, channel in order:
         walk.offer(name, channel)
     walk.land(order)
     reached = costs.removed(kind, walk.widths)
-    if amount - reached > NEAR and all(walk.widths[name] - round_to < least[name] for name in groups):
+    if amount - reached > NEAR and all(walk.widths[name] - blocks[name] < least[name] for name in groups):
         raise UserError(
             f"no cut removes {100 * amount:g} % of the {kind}: with at most {100 * cap:g} % of each group gone "
             f"it ends at {100 * reached:.2f} %"

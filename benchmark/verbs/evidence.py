@@ -1,0 +1,85 @@
+"""`pin`, `check`, `claims`, `golden`: what was measured against what is expected of it."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.errors import UnknownName, UserError
+from benchmark.store import Store, write_safely
+from benchmark.suite import plan
+from benchmark.suite_file import read
+
+if TYPE_CHECKING:
+    from benchmark.evidence.check import Report as Checked
+
+Report = dict[str, Any]
+
+
+def pin_suite(name: str, tier: str, sets: tuple[str, ...], out: Path, published: Path | None) -> Report:
+    """Write what is clean, finished and current into baselines/pinned, and its records where they are published."""
+    from benchmark.evidence.pins import gather, path_for, write
+
+    suite, store = read(name, sets), Store(out)
+    pins, left_out = gather(plan(suite, tier), store)
+    if not pins:
+        reasons = Counter(left_out.values()).most_common(1)
+        raise UserError(f"nothing to pin in {out}: " + (reasons[0][0] if reasons else f"no records of {suite.name}"))
+    path = path_for(suite.name, tier)
+    write(pins, path)
+    if published and published.resolve() != out.resolve():
+        for pin in pins:
+            store.copy(pin.cell, pin.record, Store(published))
+    report: Report = {"pinned": len(pins), "in": str(path)}
+    return report | {f"left out: {why}": count for why, count in Counter(left_out.values()).items()}
+
+
+def check_suite(
+    name: str,
+    tier: str,
+    sets: tuple[str, ...],
+    out: Path,
+    against: Path | None,
+    junit: Path | None,
+    summary: Path | None,
+) -> "Checked":
+    from benchmark.evidence.check import Report as Checked
+    from benchmark.evidence.check import check, compare
+    from benchmark.evidence.pins import path_for, read_pins
+    from benchmark.report.verdicts import as_junit, as_markdown
+
+    suite = read(name, sets)
+    if against:
+        lines = list(compare(Store(out), Store(against)))
+        if not lines:
+            raise UserError(f"no cell in common between {out} and {against}")
+        report = Checked(suite.name, lines)
+    else:
+        report = check(suite.name, plan(suite, tier), read_pins(path_for(suite.name, tier)), Store(out))
+    if junit:
+        write_safely(junit, as_junit(report).encode())
+    if summary:
+        write_safely(summary, as_markdown(report, every=True).encode())
+    return report
+
+
+def list_claims(format: str, out: Path) -> tuple[Any, bool]:
+    """What papers claim and what the records under OUT say to it; and whether it is for a machine."""
+    from benchmark.evidence.claims import judge, read_claims
+    from benchmark.evidence.ledger import FORMATS, as_json, as_markdown
+
+    if format not in FORMATS:
+        raise UnknownName("format", format, FORMATS)
+    found = judge(read_claims(), Store(out))
+    return (as_json(found), True) if format == "json" else (as_markdown(found), False)
+
+
+def compare_codes(commit: str, suites: list[str], enter: bool) -> Report:
+    from benchmark.golden import SUITES, compare
+    from benchmark.golden import enter as write
+
+    pairs, cells = compare(commit, suites or [str(path) for path in sorted(SUITES.glob("*.toml"))])
+    report: Report = {"cells with equal weights": cells}
+    report |= {f"{part} {now}": f"means what {was} meant" for part, was, now in pairs}
+    if enter:
+        report["entered"] = write(pairs, commit, cells)
+    return report

@@ -1,0 +1,138 @@
+"""`run`: which cells are due, the run itself, and its end told to a person or a machine."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.errors import UnknownName, UserError
+from benchmark.matrix import Entry, counts, estimate, matrix
+from benchmark.store import Store
+from benchmark.suite import plan
+from benchmark.suite_file import read
+
+if TYPE_CHECKING:
+    from benchmark.launch.inline import Summary
+
+DEVICES = ("auto", "cpu", "cuda")  # one of several GPUs: CUDA_VISIBLE_DEVICES
+Report = dict[str, Any]
+
+
+def run_suite(
+    name: str,
+    *,
+    dry: bool,
+    only: str,
+    sets: tuple[str, ...],
+    tier: str,
+    budget: str,
+    device: str,
+    mode: str,
+    threads: int | None,
+    packed: int,
+    out: Path,
+    data: Path | None,
+    methods_from: tuple[Path, ...],
+    stale: bool,
+    force: bool,
+    as_json: bool,
+    debug: bool,
+) -> int:
+    if mode not in ("repeatable", "fast"):
+        raise UnknownName("mode", mode, ("repeatable", "fast"))
+    if device not in DEVICES:
+        raise UnknownName("device", device, DEVICES)
+    suite = read(name, sets, methods_from)
+    store = Store(out)
+    seconds = seconds_of(budget) if budget else None
+    entries = matrix(plan(suite, tier, only), store, device=device, mode=mode, methods_from=methods_from)
+    wanted = {"pending"} | ({"stale"} if stale else set()) | ({"stale", "done"} if force else set())
+    todo = [entry for entry in entries if entry.state in wanted]
+    threads = threads or suite.file.threads
+    if dry or seconds is not None:
+        estimate(todo, store, device=device, threads=threads)
+    if dry:
+        _say(_dry(entries, threads), as_json)
+        return 0
+    if not as_json:
+        print(f"{suite.name}: {counts(entries)}; {suite.file.about}")
+    summary = None
+    if todo:
+        from benchmark.data.images import data_root
+        from benchmark.engine.environment import prepare
+        from benchmark.execute import Desk
+        from benchmark.launch.inline import run_cells
+
+        environment = prepare(device, "fast" if mode == "fast" else "repeatable", threads)
+        desk = Desk(store, environment, data_root(data), methods_from, packed=packed)
+        summary = run_cells(todo, desk, budget=seconds, force=force, debug=debug, to_stderr=as_json)
+    return _close(suite.name, entries, summary, as_json)
+
+
+def _close(name: str, entries: list[Entry], summary: "Summary | None", as_json: bool) -> int:
+    """The end of `run`: what is done, what is left, what failed and why; the exit code says it too."""
+    stale = [entry.cell.name for entry in entries if entry.state == "stale"]
+    report: Report = {
+        "suite": name,
+        "ran": summary.done if summary else [],
+        "diverged": summary.diverged if summary else [],
+        "failed": summary.failed if summary else {},
+        "left": summary.left if summary else [],
+        "stopped": summary.stopped if summary else "",
+        "stale": [] if summary and set(stale) <= set(summary.done) else stale,
+    }
+    if as_json:
+        print(json.dumps(report, indent=1))
+    else:
+        for why, count in Counter(report["failed"].values()).items():
+            first = next(cell for cell, reason in report["failed"].items() if reason == why)
+            print(f"failed   {first}" + (f" and {count - 1} more" if count > 1 else "") + f": {why}")
+        for key in ("diverged", "left", "stale"):
+            for cell in report[key]:
+                print(f"{key:8} {cell}")
+        if report["stale"]:
+            print("`run --stale` redoes what is of other code.")
+        if report["stopped"]:
+            print(f"Stopped ({report['stopped']}); the same command goes on from the checkpoint.")
+    if report["failed"] or report["diverged"]:
+        return 1
+    return 130 if report["stopped"] in ("SIGINT", "SIGTERM") else 0
+
+
+def _dry(entries: list[Entry], threads: int | None) -> Report:
+    lines = [
+        {
+            "state": entry.state,
+            "cell": entry.cell.name,
+            "id": entry.cell.id,
+            "hours": None if entry.hours is None else round(entry.hours, 6),
+            "from": entry.basis,
+            "why": entry.why,
+        }
+        for entry in entries
+    ]
+    hours = [entry.hours for entry in entries if entry.hours is not None]
+    return {"cells": lines, "counts": counts(entries), "hours": round(sum(hours), 6), "threads": threads}
+
+
+def _say(report: Report, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(report, indent=1))
+        return
+    for line in report["cells"]:
+        hours = "" if line["hours"] is None else f"  {60 * line['hours']:8.2f} min ({line['from']})"
+        print(f"{line['state']:8}{line['id']}  {line['cell']}{hours}  {line['why']}".rstrip())
+    print(f"{report['counts']}; about {report['hours']:.2f} hours on this machine, one cell after the other")
+
+
+def seconds_of(text: str) -> float:
+    """`90`, `30s`, `9m`, `1.5h`."""
+    units = {"s": 1, "m": 60, "h": 3600}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    try:
+        seconds = float(number) * units[unit]
+    except ValueError:
+        raise UserError(f"--budget {text}: write 30s, 9m or 1h") from None
+    if seconds <= 0:
+        raise UserError(f"--budget {text}: give it some time")
+    return seconds
