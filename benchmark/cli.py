@@ -37,6 +37,7 @@ Tier = Annotated[str, typer.Option("--tier", help="full, or small: what a CPU ca
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Mode = Annotated[str, typer.Option("--mode", help="repeatable: bit for bit; fast: kernels picked by timing.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; else the suite's, else all.")]
+Packed = Annotated[int, typer.Option("--packed", min=1, help="Runs that share this machine now; recorded.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
@@ -56,7 +57,7 @@ def run(
     device: Device = "auto",
     mode: Mode = "repeatable",
     threads: Threads = None,
-    packed: Annotated[int, typer.Option("--packed", min=1, help="Runs that share this machine now; recorded.")] = 1,
+    packed: Packed = 1,
     out: Out = RESULTS,
     data: Data = None,
     methods: Methods = None,
@@ -121,6 +122,29 @@ def verify(
     report, ok = verify_record(id, device, threads, out, data)
     _print(report, as_json)
     raise typer.Exit(0 if ok else 1)
+
+
+@app.command()
+def rerun(
+    id: Annotated[str, typer.Argument(help="The beginning of a cell's id or of a record's name.")],
+    records: Annotated[Path, typer.Option("--records", help="Where that record lies.")] = RESULTS,
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda; else the record's.")] = "",
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; else the record's.")] = None,
+    packed: Packed = 1,
+    out: Out = RESULTS,
+    data: Data = None,
+    methods: Methods = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a record's cell once more, exactly as it was asked, and compare."""
+    from benchmark.verbs.rerun import rerun_record
+
+    report, kept = rerun_record(
+        id, records, device=device, threads=threads, packed=packed, out=out, data=data,
+        methods_from=tuple(methods or ()), to_stderr=as_json,
+    )  # fmt: skip
+    _print(report, as_json)
+    raise typer.Exit(0 if kept else 1)
 
 
 @app.command()
@@ -189,13 +213,26 @@ def check(
 
 @app.command()
 def claims(
-    format: Annotated[str, typer.Option("--format", help="md or json.")] = "md",
+    format: Annotated[str, typer.Option("--format", help="md, html or json.")] = "md",
     out: Out = Path("results/published"),
 ) -> None:
     """What the papers claim, and what the records say to it."""
     from benchmark.verbs.evidence import list_claims
 
     _print(*list_claims(format, out))
+
+
+@app.command()
+def report(
+    suites: Annotated[list[str] | None, typer.Argument(help="Suites to show; else every one that has records.")] = None,
+    out: Out = RESULTS,
+    to: Annotated[Path, typer.Option("--to", help="Where the site goes.")] = RESULTS / "report",
+    methods: Methods = None,
+) -> None:
+    """One static site of all that was measured: leaderboard, plots, a page a run, the ledger of claims."""
+    from benchmark.verbs.report import make_report
+
+    typer.echo(make_report(suites or [], out, to, tuple(methods or ())), nl=False)
 
 
 @app.command()

@@ -58,7 +58,7 @@ def datasets() -> dict[str, Found]:
     return {name.replace("_", "-"): f for name, f in _in_folder("dataset", FOLDERS["dataset"], "").items()}
 
 
-def pick(kind: str, name: str, among: dict[str, Found], where: str = "") -> Found:
+def pick(kind: str, name: str, among: dict[str, Found], where: object = "") -> Found:
     """`folder:NAME` names a data set by its part before the colon; a method's colon is part of its name."""
     key = name.partition(":")[0] if kind == "data set" else name
     if key not in among:

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from benchmark.canonical import canonical
+from benchmark.canonical import canonical, digest
 from benchmark.errors import Damaged, UserError
 from benchmark.record import FORMAT, Record, Side
 
@@ -33,8 +34,12 @@ class Stored:
 
 
 class Store:
+    """A record that cannot be trusted is named, once, and left out; it stays where it lies."""
+
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.left_out: dict[Path, str] = {}
+        self._known: dict[Path, Stored] = {}  # a record's name is the hash of its bytes: it never changes
 
     def run_folder(self, id: str) -> Path:
         return self.root / "runs" / id
@@ -59,7 +64,8 @@ class Store:
 
     def of(self, id: str) -> list[Stored]:
         """The replicates of one cell, newest last."""
-        found = (self._read(path) for path in sorted((self.root / "records" / id).glob("*.json")))
+        paths = sorted((self.root / "records" / id).glob("*.json"))
+        found = [stored for path in paths if (stored := self._stored(path))]
         return sorted(found, key=lambda stored: (stored.record.finished, stored.content))
 
     def all(self) -> Iterator[Stored]:
@@ -72,6 +78,15 @@ class Store:
             raise Damaged(f"{path}: missing; {stored.path.name} names it")
         return unpack_side(path)
 
+    def _stored(self, path: Path) -> Stored | None:
+        if path not in self._known and path not in self.left_out:
+            try:
+                self._known[path] = self._read(path)
+            except Damaged as error:
+                self.left_out[path] = str(error)
+                print(f"prunebench: left out: {error}", file=sys.stderr)
+        return self._known.get(path)
+
     def _read(self, path: Path) -> Stored:
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest()[:16] != path.stem:
@@ -83,7 +98,7 @@ class Store:
             record = Record.model_validate_json(data)
         except (ValidationError, ValueError, AttributeError) as error:
             raise Damaged(f"{path}: not a record: {str(error).splitlines()[0]}") from None
-        if record.id != record.cell.id or path.parent.name != record.id:
+        if not digest(found["cell"]) == record.id == path.parent.name:
             raise Damaged(f"{path}: its id is not that of the cell it holds")
         return Stored(record, path)
 

@@ -5,6 +5,7 @@ suite.toml ──▶ read() ──▶ Suite ──▶ plan() ──▶ [Planned(
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ class Planned:
     floor: float
     track: str
     parents: tuple[Cell, ...] = ()  # all cells that must be done before it, in that order
+
+    @cached_property
+    def id(self) -> str:
+        return self.cell.id
 
 
 TIERS = ("full", "small")
@@ -76,12 +81,12 @@ def seeds_of(seeds: Seeds, where: object = "") -> list[int]:
 def _plan_table(suite: Suite, index: int, table: Table, tier: str) -> Iterator[Planned]:
     where = Where(suite.path, suite.text) / "table" / index
     if table.recipe not in suite.recipes:
-        raise UnknownName("recipe", table.recipe, suite.recipes, str(where / "recipe"))
+        raise UnknownName("recipe", table.recipe, suite.recipes, where / "recipe")
     recipe = suite.recipes[table.recipe]
     if table.track == "matched" and recipe.validation == 0:
         raise UserError(f"{where / 'recipe'}a matched table needs a recipe with a validation split")
     data = table.data or suite.file.data
-    find.pick("data set", data, find.datasets(), str(where / "data"))
+    find.pick("data set", data, find.datasets(), where / "data")
     small = suite.file.small if tier == "small" else None
     if small:
         recipe = recipe.model_copy(update={"epoch_images": small.epoch_images, "size": None})
@@ -97,7 +102,7 @@ def _plan_table(suite: Suite, index: int, table: Table, tier: str) -> Iterator[P
     if small:  # two models may share a small one
         models = {small.models.get(m, m): small.floors.get(small.models.get(m, m), f) for m, f in models.items()}
     for model, floor in models.items():
-        find.pick("model", model, find.models(), str(where / "models" / model))
+        find.pick("model", model, find.models(), where / "models" / model)
         for method, label, removes in methods:
             for remove in removes:
                 for seed in seeds_of(table.seeds or suite.file.seeds, where / "seeds"):
@@ -110,7 +115,7 @@ def with_parents(
     cell: Cell, methods: list[Entry], methods_from: tuple[Path, ...], where: object = ""
 ) -> tuple[Cell, tuple[Cell, ...]]:
     """The cell with its parents' ids in it, and those parents, theirs first. Its method's file says what it needs."""
-    facts = find.pick("method", cell.method.name, find.methods(methods_from), str(where)).facts
+    facts = find.pick("method", cell.method.name, find.methods(methods_from), where).facts
     roles: dict[str, str] = {}
     before: list[Cell] = []
     if share := cell.method.config.get(facts.get("start", "")):
@@ -179,19 +184,19 @@ def configured(
     name: str, given: dict[str, JsonValue], methods_from: tuple[Path, ...], where: object = ""
 ) -> tuple[Method, str]:
     """A method with all its options resolved, and its label. An option left at None was not asked for."""
-    found = find.pick("method", name, find.methods(methods_from), str(where))
+    found = find.pick("method", name, find.methods(methods_from), where)
     variants = found.facts.get("variants", {})
     variant = given.pop("variant", "") if variants else ""
     if variant and variant not in variants:
-        raise UnknownName(f"variant of {name}", str(variant), variants, str(where))
+        raise UnknownName(f"variant of {name}", str(variant), variants, where)
     for key, value in given.items():
         if key not in found.defaults:
-            raise UnknownName(f"option of {name}", key, found.defaults, str(where))
+            raise UnknownName(f"option of {name}", key, found.defaults, where)
         if not _same_kind(value, found.defaults[key]):
             raise UserError(f"{where}{name}.{key} = {value!r}: expected a value like {found.defaults[key]!r}")
         for one in value if isinstance(value, list) else [value]:
             if key in found.choices and one not in found.choices[key]:
-                raise UnknownName(f"{name}.{key}", str(one), [str(choice) for choice in found.choices[key]], str(where))
+                raise UnknownName(f"{name}.{key}", str(one), [str(choice) for choice in found.choices[key]], where)
     options = {**found.defaults, **variants.get(variant, {}), **given}
     changed = [f"{key}={_short(value)}" for key, value in given.items() if value != found.defaults[key]]
     marks = [*([str(variant)] if variant else []), *changed]

@@ -125,7 +125,7 @@ def _inherit(
     if like is None:
         return own
     if not isinstance(like, str) or like not in recipes:
-        raise UnknownName("recipe", str(like), recipes, str(where / "recipe" / key / "like"))
+        raise UnknownName("recipe", str(like), recipes, where / "recipe" / key / "like")
     base = _inherit(str(like), recipes, where, (*below, key))
     if set(OPTIMIZERS) & own.keys():
         base = {k: v for k, v in base.items() if k not in OPTIMIZERS}

@@ -6,6 +6,7 @@ over the cells of a place, of the difference in question, with each cell's own v
 Satterthwaite); then Holm over all claims that can be judged.
 """
 
+import os
 import subprocess
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -66,6 +67,7 @@ class Finding:
     seeds: int = 0
     more_seeds: int = 0
     records: tuple[str, ...] = ()
+    first_record: str = ""  # when the oldest of them was finished
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,8 @@ def _at(claim: Claim, place: str, rows: list[Row]) -> Finding:
         return replace(finding, why=f"no records of {', '.join(missing) or 'what it is held against'}")
     records = tuple(s.content for row in mine for s in row.records)
     seeds = min(sample.seeds for sample in samples)
-    finding = replace(finding, records=records, seeds=seeds)
+    first = min(s.record.finished for row in mine for s in row.records)
+    finding = replace(finding, records=records, seeds=seeds, first_record=first)
     if seeds < claim.n:
         more = claim.n - seeds
         return replace(finding, state="inconclusive", why=f"{seeds} of {claim.n} seeds", more_seeds=more)
@@ -232,10 +235,9 @@ def _after_holm(found: list[Finding]) -> list[Finding]:
 
 
 def fixed(path: Path) -> tuple[str, str]:
-    """(first commit, last commit) of a claim file, as `hash date`; empty where git does not know."""
-    done = subprocess.run(
-        ["git", "-C", str(path.parent), "log", "--format=%h %cs", "--", path.name], capture_output=True, text=True
-    )
+    """(first commit, last commit) of a claim file, as `hash time`; empty where git does not know."""
+    command = ["git", "-C", str(path.parent), "log", "--date=iso-strict-local", "--format=%h %cd", "--", path.name]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"TZ": "UTC"})
     lines = done.stdout.split("\n")[:-1] if done.returncode == 0 else []
     return (lines[-1], lines[0]) if lines else ("", "")
 

@@ -1,10 +1,13 @@
 """The ledger of claims: one line a claim, every number that was used, for people and for machines."""
 
-from typing import Any
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
 
-from benchmark.evidence.claims import FOLDER, Finding, fixed, summary
+from benchmark.evidence.claims import FOLDER, Finding, State, fixed, summary
 
-FORMATS = ("md", "json")
+FORMATS = ("md", "html", "json")
 
 
 def as_json(found: list[Finding]) -> list[dict[str, Any]]:
@@ -30,21 +33,73 @@ def as_json(found: list[Finding]) -> list[dict[str, Any]]:
     ]
 
 
+@dataclass(frozen=True)
+class Place:
+    """What the records of one place say to a claim, in words."""
+
+    where: str
+    words: str
+    why: str
+    numbers: str
+    records: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One claim of the ledger, in words."""
+
+    id: str
+    state: State
+    words: str
+    says: str
+    reference: str
+    fixed: str
+    places: list[Place]
+
+
+def entries(found: list[Finding]) -> list[Entry]:
+    files = {id: path for path in sorted(FOLDER.glob("*.toml")) for id in _ids(path)}
+    dates = {path: fixed(path) for path in set(files.values())}
+
+    def place(finding: Finding) -> Place:
+        changed = dates[files[finding.claim.id]][1].partition(" ")[2] if finding.claim.id in files else ""
+        before = bool(finding.first_record) and finding.first_record < changed
+        why = finding.why + ("; its oldest record is older than the claim's last change" if before else "")
+        return Place(finding.place, _state(finding), why, _numbers(finding), finding.records)
+
+    return [
+        Entry(
+            id=id,
+            state=finding.state,
+            words=_state(finding),
+            says=finding.claim.says,
+            reference=finding.claim.reference,
+            fixed=_fixed(files[id], dates[files[id]]) if id in files else "",
+            places=[place(each) for each in found if each.claim.id == id],
+        )
+        for id, finding in summary(found).items()
+    ]
+
+
 def as_markdown(found: list[Finding]) -> str:
-    states = summary(found)
-    counts = {state: sum(f.state == state for f in states.values()) for state in ("reproduced", "not reproduced")}
-    open_ = {state: sum(f.state == state for f in states.values()) for state in ("inconclusive", "not tested")}
-    lines = ["# Claims", "", ", ".join(f"{n} {state}" for state, n in (counts | open_).items()) + ".", ""]
-    for path in sorted(FOLDER.glob("*.toml")):
-        first, last = fixed(path)
-        when = f"fixed {first}" + (f", changed {last}" if last != first else "") if first else "not committed yet"
-        lines.append(f"- {path.name}: {when}")
-    for id, finding in states.items():
-        claim = finding.claim
-        lines += ["", f"## {id}: {_state(finding)}", "", claim.says, "", f"*{claim.reference}*", ""]
-        for place in (f for f in found if f.claim.id == id):
-            lines.append(f"- {place.place}: {_state(place)}; {place.why}{_numbers(place)}")
+    claims = entries(found)
+    counts = {state: sum(claim.state == state for claim in claims) for state in get_args(State)}
+    lines = ["# Claims", "", ", ".join(f"{n} {state}" for state, n in counts.items()) + "."]
+    for claim in claims:
+        lines += ["", f"## {claim.id}: {claim.words}", "", claim.says, "", f"*{claim.reference}. {claim.fixed}*", ""]
+        lines += [f"- {place.where}: {place.words}; {place.why}{place.numbers}" for place in claim.places]
     return "\n".join(lines) + "\n"
+
+
+def _ids(path: Path) -> list[str]:
+    return [claim["id"] for claim in tomllib.loads(path.read_text()).get("claim", [])]
+
+
+def _fixed(path: Path, dates: tuple[str, str]) -> str:
+    first, last = dates
+    if not first:
+        return f"{path.name} is not committed yet."
+    return f"Fixed {first}" + (f", {path.name} changed {last}." if last != first else ".")
 
 
 def _state(finding: Finding) -> str:

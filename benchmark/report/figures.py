@@ -1,10 +1,11 @@
-"""Figures of a table, as SVG: how each method removed, and what was left. Colour-blind safe, no date inside.
+"""Figures of a table: how each method removed, and what was left. Colour-blind safe, no date inside.
 
 The bytes depend on the records and on matplotlib's version alone.
 """
 
 import io
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,29 +19,45 @@ from benchmark.store import Store, Stored
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 # Okabe and Ito's palette, told apart with any colour vision; line styles tell apart without colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), "-")
 FEW = 6  # rows that fit a small figure
+SEEDS = 5  # paths drawn into one figure
+DOTS = 50  # seeds drawn one by one
 STYLE: Any = {"svg.hashsalt": "prunebench", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 
 
-def figures_of(tables: list[Table], store: Store) -> dict[str, bytes]:
-    """File name -> SVG, one for each table, data set and model that has something removed."""
+NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
+
+
+def figures_of(tables: list[Table], store: Store, forms: tuple[str, ...] = ("svg",)) -> dict[str, bytes]:
+    """File name -> its bytes, one for each table, data set and model that has something removed."""
     out = {}
+    with plt.rc_context(STYLE):
+        for stem, figure in _figures(tables, store):
+            for form in forms:
+                buffer = io.BytesIO()
+                figure.savefig(buffer, format=form, dpi=200, metadata=NO_DATE[form])
+                out[f"{stem}.{form}"] = buffer.getvalue()
+            plt.close(figure)
+    return out
+
+
+def _figures(tables: list[Table], store: Store) -> Iterator[tuple[str, Figure]]:
     for table in tables:
         for data, model in dict.fromkeys((row.data, row.model) for row in table.rows if row.kind and row.n):
             rows = [row for row in table.rows if (row.data, row.model) == (data, model) and row.n]
             name = "-".join((table.suite, table.spec.name, model, *(["small"] if table.tier == "small" else [])))
-            out[f"{name}.svg"] = _draw(rows, f"{model}, {data}", store)
+            yield name, _draw(rows, f"{model}, {data}", store)
             for row in rows:
-                if paths := [path for path in (_Path.of(stored, store) for stored in row.records) if path]:
+                if paths := [path for path in (_Path.of(stored, store) for stored in row.records[:SEEDS]) if path]:
                     label = "".join(c if c.isalnum() else "-" for c in row.label)
-                    out[f"{name}-{label}-{100 * row.target:g}.svg"] = _draw_paths(row, paths)
+                    yield f"{name}-{label}-{100 * row.target:g}", _draw_paths(row, paths)
                     if paths[0].choices:
-                        out[f"{name}-{label}-{100 * row.target:g}-choices.svg"] = _draw_choices(row, paths)
-    return out
+                        yield f"{name}-{label}-{100 * row.target:g}-choices", _draw_choices(row, paths)
 
 
 @dataclass(frozen=True)
@@ -77,75 +94,63 @@ class _Path:
         return cls(stored.record.seed, curves, choices, widths, test, cuts)
 
 
-def _draw_paths(row: Row, paths: list[_Path]) -> bytes:
+def _draw_paths(row: Row, paths: list[_Path]) -> Figure:
     """Above what was noted, below the accuracy, one line a seed; a mark where it cut."""
     names = list(paths[0].noted)
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            1 + len(names), 1, figsize=(6.4, 1.9 * (1 + len(names))), sharex=True, layout="constrained", squeeze=False
-        )
-        for i, path in enumerate(paths):
-            style: Any = {"color": COLOURS[i % len(COLOURS)], "linestyle": STYLES[i % len(STYLES)], "linewidth": 1.5}
-            series = [*(path.noted[name] for name in names), path.test]
-            for axis, points in zip(axes[:, 0], series, strict=True):
-                axis.plot(*zip(*points, strict=True), label=f"seed {path.seed}", **style)
-                for cut in path.cuts:
-                    axis.axvline(cut, color=style["color"], linewidth=0.8, linestyle=":")
-        for axis, name in zip(axes[:, 0], [*names, "top-1 on test, %"], strict=True):
-            axis.set_ylabel(name)
-        axes[0, 0].legend(frameon=False, fontsize=8)
-        axes[-1, 0].set_xlabel("epoch (dotted: the cut)")
-        figure.suptitle(
-            f"{row.label}, {row.model}, {row.data}: {100 * row.target:g} % of {row.kind} removed", fontsize=10
-        )
-        return _svg(figure)
+    figure, axes = plt.subplots(
+        1 + len(names), 1, figsize=(6.4, 1.9 * (1 + len(names))), sharex=True, layout="constrained", squeeze=False
+    )
+    for i, path in enumerate(paths):
+        style: Any = {"color": COLOURS[i % len(COLOURS)], "linestyle": STYLES[i % len(STYLES)], "linewidth": 1.5}
+        series = [*(path.noted[name] for name in names), path.test]
+        for axis, points in zip(axes[:, 0], series, strict=True):
+            axis.plot(*zip(*points, strict=True), label=f"seed {path.seed}", **style)
+            for cut in path.cuts:
+                axis.axvline(cut, color=style["color"], linewidth=0.8, linestyle=":")
+    for axis, name in zip(axes[:, 0], [*names, "top-1 on test, %"], strict=True):
+        axis.set_ylabel(name)
+    axes[0, 0].legend(frameon=False, fontsize=8)
+    axes[-1, 0].set_xlabel("epoch (dotted: the cut)")
+    figure.suptitle(f"{row.label}, {row.model}, {row.data}: {100 * row.target:g} % of {row.kind} removed", fontsize=10)
+    return figure
 
 
-def _draw_choices(row: Row, paths: list[_Path]) -> bytes:
+def _draw_choices(row: Row, paths: list[_Path]) -> Figure:
     """How often what was chosen, a dot a seed; and the widths of the first seed, before and after."""
     (name, _), *_ = paths[0].choices.items()
     options = sorted({option for path in paths for option in path.choices.get(name, {})})
-    with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.4), width_ratios=(1, 2.2), layout="constrained")
-        counts = np.array([[path.choices[name][option] for option in options] for path in paths])
-        left.bar(range(len(options)), counts.mean(0), color=COLOURS[5], width=0.6)
-        for line in counts:
-            left.plot(range(len(options)), line, "o", color=COLOURS[0], markersize=4)
-        left.set_xticks(range(len(options)), options, rotation=30, ha="right", rotation_mode="anchor")
-        left.set_ylabel(f"{name}, times (dots: seeds)")
-        dense, now = zip(*paths[0].widths.values(), strict=True)
-        right.bar(range(len(dense)), dense, color="0.85", width=0.9, label="dense")
-        right.bar(range(len(now)), now, color=COLOURS[0], width=0.6, label=f"seed {paths[0].seed}")
-        right.set_xticks(range(len(dense)), list(paths[0].widths), rotation=90, fontsize=6)
-        right.set_ylabel("channels")
-        right.legend(frameon=False, fontsize=8)
-        figure.suptitle(f"{row.label}, {row.model}, {row.data}: {100 * row.target:g} % of {row.kind}", fontsize=10)
-        return _svg(figure)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.4), width_ratios=(1, 2.2), layout="constrained")
+    counts = np.array([[path.choices[name][option] for option in options] for path in paths])
+    left.bar(range(len(options)), counts.mean(0), color=COLOURS[5], width=0.6)
+    for line in counts:
+        left.plot(range(len(options)), line, "o", color=COLOURS[0], markersize=4)
+    left.set_xticks(range(len(options)), options, rotation=30, ha="right", rotation_mode="anchor")
+    left.set_ylabel(f"{name}, times (dots: seeds)")
+    dense, now = zip(*paths[0].widths.values(), strict=True)
+    right.bar(range(len(dense)), dense, color="0.85", width=0.9, label="dense")
+    right.bar(range(len(now)), now, color=COLOURS[0], width=0.6, label=f"seed {paths[0].seed}")
+    right.set_xticks(range(len(dense)), list(paths[0].widths), rotation=90, fontsize=6)
+    right.set_ylabel("channels")
+    right.legend(frameon=False, fontsize=8)
+    figure.suptitle(f"{row.label}, {row.model}, {row.data}: {100 * row.target:g} % of {row.kind}", fontsize=10)
+    return figure
 
 
-def _svg(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    plt.close(figure)
-    return buffer.getvalue()
-
-
-def _draw(rows: list[Row], title: str, store: Store) -> bytes:
+def _draw(rows: list[Row], title: str, store: Store) -> Figure:
     hardest = max(row.target for row in rows)
     pruned = [row for row in rows if row.target == hardest]
     dense = next((row for row in rows if row.label == "dense"), None)
-    with plt.rc_context(STYLE):
-        many = len(pruned) > FEW
-        size = (10.5, 4.4) if many else (8.2, 3.1)
-        figure, (left, right) = plt.subplots(1, 2, figsize=size, width_ratios=(1.15, 1), layout="constrained")
-        _paths(left, pruned, store)
-        _outcomes(right, pruned, dense)
-        if many:
-            figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
-        else:
-            left.legend(frameon=False, fontsize=8)
-        figure.suptitle(f"{title}: {100 * hardest:g} % of {pruned[0].kind} removed", fontsize=10)
-        return _svg(figure)
+    many = len(pruned) > FEW
+    size = (10.5, 4.4) if many else (8.2, 3.1)
+    figure, (left, right) = plt.subplots(1, 2, figsize=size, width_ratios=(1.15, 1), layout="constrained")
+    _paths(left, pruned, store)
+    _outcomes(right, pruned, dense)
+    if many:
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
+    else:
+        left.legend(frameon=False, fontsize=8)
+    figure.suptitle(f"{title}: {100 * hardest:g} % of {pruned[0].kind} removed", fontsize=10)
+    return figure
 
 
 def _paths(axes: Axes, rows: list[Row], store: Store) -> None:
@@ -159,9 +164,9 @@ def _paths(axes: Axes, rows: list[Row], store: Store) -> None:
 
 
 def _outcomes(axes: Axes, rows: list[Row], dense: Row | None) -> None:
-    """Each seed a dot, the mean a bar with its sample deviation."""
+    """Each seed a dot (the first fifty), the mean a bar with its sample deviation."""
     for i, row in enumerate(rows):
-        values = row.values("outcome.top1")
+        values = row.values("outcome.top1")[:DOTS]
         place = np.linspace(-0.15, 0.15, len(values)) if len(values) > 1 else np.zeros(1)
         colour = COLOURS[i % len(COLOURS)]
         axes.plot(i + place, values, "o", markersize=4, color=colour, alpha=0.6, markeredgewidth=0)

@@ -110,7 +110,7 @@ class Row:
 
 def rows_of(planned: list[Planned], store: Store) -> list[Row]:
     """Every row that has at least one record, in the order of the suite; dense first."""
-    found: dict[str, list[Stored]] = {id: store.of(id) for id in {p.cell.id for p in planned}}
+    found: dict[str, list[Stored]] = {id: store.of(id) for id in {p.id for p in planned}}
     blocks: dict[tuple[str, str], list[Planned]] = {}
     for p in planned:
         blocks.setdefault((p.cell.data, p.cell.model), []).append(p)
@@ -119,15 +119,14 @@ def rows_of(planned: list[Planned], store: Store) -> list[Row]:
 
 def _rows_of_block(places: list[Planned], found: dict[str, list[Stored]]) -> list[Row]:
     """One data set and model: all rows under one condition, so that each may be held against each."""
-    done = [s for p in places for s in found[p.cell.id] if s.record.ending == "done"]
+    done = [s for p in places for s in found[p.id] if s.record.ending == "done"]
     condition = _prevailing(done, _conditions)
     dense: list[Stored] = []
     rows = []
     for (label, kind, target), mine in _lines(places).items():
-        ids = {p.cell.id for p in mine}
-        of_line = [s for s in done if s.record.id in ids]
+        of_line = [s for p in mine for s in found[p.id] if s.record.ending == "done"]
         records = _one_a_seed([s for s in of_line if _conditions(s.record) == condition])
-        diverged = sum(any(s.record.ending == "diverged" for s in found[id]) for id in ids)
+        diverged = sum(any(s.record.ending == "diverged" for s in found[p.id]) for p in mine)
         if label == "dense":
             dense = records
         if records or diverged:

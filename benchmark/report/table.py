@@ -8,6 +8,7 @@ from statistics import fmean
 
 from benchmark.cell import CHANNEL_KINDS
 from benchmark.errors import UserError
+from benchmark.report.beside import beside
 from benchmark.report.rows import Row, rows_of
 from benchmark.store import Store
 from benchmark.suite import Planned
@@ -118,6 +119,19 @@ def _details(rows: list[Row]) -> Grid:
     return body
 
 
+def _printed(table: Table, rows: list[Row]) -> Grid:
+    """Reported beside measured, with the gap or with what forbids one."""
+    body = [["removed", "method", "here", "printed", "gap", "unlike ours in", "where"]]
+    for row in sorted(rows, key=lambda r: (r.kind, r.target)):
+        for each in beside(row, table.spec.track, table.tier):
+            there = each.reported
+            best = " (best on test)" if there.metric == "top1_best" else ""
+            values = [f"{each.measured:.2f}{best}", f"{there.value:g}", _number(each.gap, "+.2f")]
+            unlike = ", ".join(each.unlike) or NONE
+            body.append([_removed(row.kind, row.target), row.label, *values, unlike, f"{there.source}, {there.place}"])
+    return body
+
+
 def _percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
@@ -173,6 +187,9 @@ def _md_table(table: Table) -> str:
     for data, model in _columns(table):
         rows = [row for row in table.rows if (row.data, row.model) == (data, model)]
         lines += ["", f"### {model}, {data}", "", _about(table, rows), "", *_md_grid(*_split(_details(rows)))]
+        if len(printed := _printed(table, rows)) > 1:
+            lines += ["", "What papers print beside it; a gap only where both followed one protocol:", ""]
+            lines += _md_grid(*_split(printed))
     if any(row.kind in CHANNEL_KINDS for row in table.rows):
         lines += ["", CUT_NOTE]
     note = "Zero weights save no time on dense kernels: `nonzero MACs` counts what is left, not what is saved."

@@ -70,7 +70,13 @@ def list_claims(format: str, out: Path) -> tuple[Any, bool]:
     if format not in FORMATS:
         raise UnknownName("format", format, FORMATS)
     found = judge(read_claims(), Store(out))
-    return (as_json(found), True) if format == "json" else (as_markdown(found), False)
+    if format == "json":
+        return as_json(found), True
+    if format == "html":
+        from benchmark.report.site.build import ledger_page
+
+        return ledger_page(found), False
+    return as_markdown(found), False
 
 
 def compare_codes(commit: str, suites: list[str], enter: bool) -> Report:

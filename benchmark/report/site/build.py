@@ -1,0 +1,124 @@
+"""One static site of a store: leaderboard, plots, a page a row and a run, the ledger. It opens from disk.
+
+index.html            the leaderboard and both trade-offs
+claims.html           what papers claim, and what the records say to it
+rows/<name>.html      the seeds of one row: curves, schedules, stability, choices
+runs/<record>.html    one run: everything its record says, and how to do it again
+data/<record>.js      its curves and journal, packed as they are in the store
+figures/              the tables' figures, as SVG, PDF and PNG
+"""
+
+import base64
+import json
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from benchmark.evidence.claims import Finding
+from benchmark.evidence.ledger import entries
+from benchmark.report.figures import figures_of
+from benchmark.report.site import libraries
+from benchmark.report.site.facts import Line, lines_of, run_facts
+from benchmark.report.table import Table
+from benchmark.store import Store, Stored
+
+PRINTED = ("svg", "pdf", "png")
+
+
+def build(tables: list[Table], found: list[Finding], store: Store, folder: Path) -> int:
+    """Write the site; how many pages it has."""
+    lines = lines_of(tables)
+    pages = 0
+    for name, text in _pages(lines, found, store):
+        _write(folder / name, text)
+        pages += name.endswith(".html")
+    for stored in store.all():  # named by what is in it: what lies there is right
+        if not (packed := folder / "data" / f"{stored.content}.js").exists():
+            _write(packed, _packed(stored))
+    for name, text in _assets():
+        _write(folder / "assets" / name, text)
+    for name, drawn in figures_of(tables, store, PRINTED).items():
+        path = folder / "figures" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(drawn)
+    return pages
+
+
+def ledger_page(found: list[Finding]) -> str:
+    """The ledger alone, in one file."""
+    style = files("benchmark.report.site").joinpath("assets/site.css").read_text(encoding="utf-8")
+    return _templates().get_template("alone.html").render(claims=entries(found), style=style)
+
+
+def _pages(lines: list[Line], found: list[Finding], store: Store) -> Iterator[tuple[str, str]]:
+    templates = _templates()
+    page = {name: templates.get_template(f"{name}.html") for name in ("index", "claims", "row", "run")}
+    points = _script([line.point() for line in lines])
+    rows_of_run: dict[str, list[Line]] = {}
+    for line in lines:
+        for stored in line.row.records:
+            rows_of_run.setdefault(stored.content, []).append(line)
+    others = [stored for stored in store.all() if stored.content not in rows_of_run]
+    yield "index.html", page["index"].render(up="", lines=lines, points=points, others=others, filters=_filters(lines))
+    tested_first = sorted(entries(found), key=lambda claim: claim.state == "not tested")
+    yield "claims.html", page["claims"].render(up="", claims=tested_first)
+    for line in lines:
+        yield line.page, page["row"].render(up="../", line=line)
+    for stored in store.all():
+        yield (
+            f"runs/{stored.content}.html",
+            page["run"].render(
+                up="../",
+                stored=stored,
+                record=stored.record,
+                groups=run_facts(stored.record),
+                lines=rows_of_run.get(stored.content, []),
+                store=store.root.as_posix(),
+            ),
+        )
+
+
+def _templates() -> Environment:
+    loader = PackageLoader("benchmark.report.site")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+FILTERS = (
+    ("data", "Data set", "Data set"),
+    ("model", "Model", "Model"),
+    ("kind", "Of", "Removed"),
+    ("track", "Track", "Track"),
+)
+
+
+def _filters(lines: Iterable[Line]) -> list[tuple[str, str, list[str]]]:
+    """Heading of a column, what to call it beside the choice, and what one can choose."""
+    points = [line.point() for line in lines]
+    return [(head, label, sorted({str(point[key]) for point in points})) for key, head, label in FILTERS]
+
+
+def _script(value: Any) -> str:
+    """JSON that may stand inside a script element."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _packed(stored: Stored) -> str:
+    """The side file as it is, in a script: a page opened from disk may load scripts and nothing else."""
+    packed = (stored.path.parent / f"{stored.record.side}.side.gz").read_bytes()
+    return f'(window.sides??={{}})["{stored.content}"]="{base64.b64encode(packed).decode()}";\n'
+
+
+def _assets() -> Iterator[tuple[str, str]]:
+    for path in files("benchmark.report.site").joinpath("assets").iterdir():
+        yield path.name, path.read_text(encoding="utf-8")
+    yield "datatables.js", libraries.datatables_js()
+    yield "datatables.css", libraries.datatables_css()
+    yield "plotly.js", libraries.plotly_js()
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")

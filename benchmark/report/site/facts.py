@@ -1,0 +1,149 @@
+"""What the pages say, as plain values: a row of the leaderboard, and the facts of one run."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from benchmark.record import Record
+from benchmark.report.beside import Beside, beside
+from benchmark.report.rows import Row
+from benchmark.report.table import Table
+from benchmark.store import Stored
+
+CURVES = 8  # seeds drawn on a row's page; all of them are listed
+Facts = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a table, with its place on the site."""
+
+    table: Table
+    row: Row
+    page: str
+
+    @property
+    def track(self) -> str:
+        return f"{self.table.spec.track}, {self.table.tier}"
+
+    @property
+    def removed(self) -> str:
+        return f"{100 * self.row.target:g} %" if self.row.kind else "nothing"
+
+    @property
+    def devices(self) -> list[str]:
+        return sorted({s.record.how.device_name for s in self.row.records})
+
+    @property
+    def flags(self) -> str:
+        return ", ".join(self.row.flags)
+
+    @property
+    def printed(self) -> list[Beside]:
+        return beside(self.row, self.table.spec.track, self.table.tier)
+
+    @property
+    def drawn(self) -> list[Stored]:
+        return list(self.row.records[:CURVES])
+
+    def point(self) -> dict[str, Any]:
+        """What the plots need of it."""
+        row = self.row
+        return {
+            "data": row.data, "model": row.model, "kind": row.kind or "nothing", "track": self.track,
+            "method": row.label, "removed": self.removed, "n": row.n, "page": self.page, "devices": self.devices,
+            "top1": round(row.top1, 4), "sd": round(row.std, 4) if row.std is not None else None,
+            "macs": round(100 * (row.macs_left if row.kind != "weights" else row.macs_nonzero_left), 4),
+            "hours": row.hours,
+        }  # fmt: skip
+
+
+def lines_of(tables: list[Table]) -> list[Line]:
+    """Every row of every table, its page named by what it is, numbered where two are named alike."""
+    lines: list[Line] = []
+    taken: dict[str, int] = {}
+    for table in tables:
+        for row in (row for row in table.rows if row.n):
+            words = (table.suite, table.spec.name, table.tier, row.data, row.model, row.label, f"{100 * row.target:g}")
+            stem = "".join(c if c.isalnum() else "-" for c in "-".join(words)).strip("-")
+            taken[stem] = taken.get(stem, 0) + 1
+            number = f"-{taken[stem]}" if taken[stem] > 1 else ""
+            lines.append(Line(table, row, f"rows/{stem}{number}.html"))
+    return lines
+
+
+def run_facts(record: Record) -> dict[str, Facts]:
+    """Everything that a record says, in groups, in words."""
+    cell, outcome, network, cost, how, code = (
+        record.cell, record.outcome, record.network, record.cost, record.how, record.code,
+    )  # fmt: skip
+    return {
+        "Asked": {
+            "cell": record.id,
+            "data set": cell.data,
+            "model": cell.model,
+            "method": f"{cell.method.name}, version {cell.method.version}",
+            **{f"method.{key}": _text(value) for key, value in cell.method.config.items()},
+            "to remove": f"{100 * cell.remove.amount:g} % of {cell.remove.kind}" if cell.remove else "nothing",
+            **{f"recipe.{key}": _text(value) for key, value in cell.recipe.model_dump(mode="json").items()},
+            "seed": str(cell.seed),
+        },
+        "Outcome": {
+            "ending": record.ending,
+            "top-1, last epoch": f"{outcome.top1:.2f} %",
+            "top-5": _percent(outcome.top5),
+            "mean over classes": f"{outcome.mean_class:.2f} %",
+            "validation": _percent(outcome.validation),
+            "best on test (for comparison only)": f"{outcome.best_top1:.2f} % at epoch {outcome.best_epoch}",
+            "test images": str(outcome.n),
+            "epochs trained": str(outcome.epochs_trained),
+            **{f"noted: {key}": _text(value) for key, value in record.notes.items()},
+        },
+        "Network": {
+            "MACs": f"{network.macs:,} of {network.macs_dense:,}",
+            "MACs of nonzero weights": f"{network.macs_nonzero:,}",
+            "parameters": f"{network.params:,} of {network.params_dense:,}, {network.nonzero:,} not zero",
+            "removed": f"{100 * network.removed:.3f} %",
+            "weights": network.weights_hash,
+            **{f"latency, batch {k}": f"{m:.2f} ± {q:.2f} ms" for k, (m, q) in (network.latency or {}).items()},
+        },
+        "Cost": {
+            "hours": f"{cost.hours:.4f}",
+            **{
+                part: f"{getattr(cost, part):.4f} h"
+                for part in ("pretrain", "train", "search", "recover", "evaluate", "lost")
+            },
+            "MACs to train": f"{cost.training_macs:.4g}",
+            "MACs to search": f"{cost.search_macs:.4g}",
+            "peak memory": f"{cost.peak_memory / 2**30:.2f} GiB",
+        },
+        "Environment": {
+            "device": f"{how.device_name} ({how.device})",
+            "mode": how.mode,
+            "threads": str(how.threads),
+            "runs sharing the machine": str(how.packed),
+            "fingerprint": how.fingerprint,
+            "Python": how.python,
+            **how.versions,
+            "images decoded by": how.decoder,
+            "hash of the images": how.data_hash,
+            "attempts": str(how.attempts),
+            "finished": record.finished,
+        },
+        "Code": {
+            "commit": code.commit + (" and changes not committed" if code.dirty else ""),
+            **{part: getattr(code, part) for part in ("engine", "method", "model", "data")},
+            **{f"parent, {role}": content for role, content in record.parents.items()},
+        },
+    }
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(each)}" for key, each in value.items() if each is not None)
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(each) for each in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _percent(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.2f} %"

@@ -1,0 +1,61 @@
+"""`rerun`: one record's cell once more, exactly as it was asked, and what came out this time."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmark.cell import Cell
+from benchmark.data.images import data_root
+from benchmark.engine.environment import Environment, prepare
+from benchmark.errors import UserError
+from benchmark.execute import Desk
+from benchmark.launch.inline import run_cells
+from benchmark.matrix import Entry
+from benchmark.record import Record
+from benchmark.store import Store
+from benchmark.verify import find_record
+
+
+def rerun_record(
+    id: str, records: Path, *, device: str, threads: int | None, packed: int, out: Path, data: Path | None,
+    methods_from: tuple[Path, ...], to_stderr: bool,
+) -> tuple[dict[str, Any], bool]:  # fmt: skip
+    """The report, and whether it is what was promised: equal weights from equal code on an equal machine."""
+    store = Store(records)
+    old = find_record(store, id)
+    how = old.record.how
+    environment = prepare(device or how.device, how.mode, threads or how.threads)
+    desk = Desk(Store(out), environment, data_root(data), methods_from, packed=packed)
+    cells = {cell.id: cell for cell in _family(old.record.cell, store)}
+    summary = run_cells([Entry(cell, "pending") for cell in cells.values()], desk, force=True, to_stderr=to_stderr)
+    if summary.failed or summary.left:
+        raise UserError("; ".join(summary.failed.values()) or f"stopped ({summary.stopped}): {summary.left[0]}")
+    new = Store(out).of(old.record.id)[-1]
+    return _compared(old.record, new.record, environment) | {"new record": str(new.path)}, _kept(old.record, new.record)
+
+
+def _family(cell: Cell, store: Store) -> Iterator[Cell]:
+    """Its parents, theirs first, then the cell; their specs stand in their own records."""
+    for role, parent in cell.parents.items():
+        known = store.of(parent)
+        if not known:
+            raise UserError(f"{store.root} has no record of its parent {parent} ({role}); run the suite it is from")
+        yield from _family(known[-1].record.cell, store)
+    yield cell
+
+
+def _compared(old: Record, new: Record, environment: Environment) -> dict[str, Any]:
+    same = old.network.weights_hash == new.network.weights_hash
+    return {
+        "cell": old.cell.name,
+        "weights": "equal, bit for bit" if same else f"{new.network.weights_hash}, were {old.network.weights_hash}",
+        "top-1": f"{new.outcome.top1:.2f} %, was {old.outcome.top1:.2f} %",
+        "hours": f"{new.cost.hours:.4f}, were {old.cost.hours:.4f}",
+        "code": "means the same" if new.code.same(old.code) else f"another than that of commit {old.code.commit[:12]}",
+        "environment": "the same" if environment.fingerprint == old.how.fingerprint else "another: bits may differ",
+    }
+
+
+def _kept(old: Record, new: Record) -> bool:
+    promised = new.code.same(old.code) and new.how.fingerprint == old.how.fingerprint
+    return not promised or new.network.weights_hash == old.network.weights_hash
