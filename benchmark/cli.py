@@ -3,6 +3,7 @@
 Imports stand inside the verbs, so that `table`, `status` and `check` start without torch.
 """
 
+import gc
 import json
 import sys
 from pathlib import Path
@@ -85,6 +86,7 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """What is done, pending, stale or blocked."""
+    _reads_only()
     from benchmark.verbs.status import show_status
 
     _print(show_status(what, tier, out, tuple(methods or ())), as_json)
@@ -92,7 +94,7 @@ def status(
 
 @app.command()
 def table(
-    suite: SuiteName,
+    suite: Annotated[str, typer.Argument(help="A suite's name, a TOML file, or all.", autocompletion=_suites)],
     format: Annotated[str, typer.Option("--format", help="md, tex or csv; nothing: all three into OUT/tables.")] = "",
     tier: Tier = "full",
     set: Sets = None,
@@ -101,6 +103,7 @@ def table(
     methods: Methods = None,
 ) -> None:
     """Build the tables of a suite from its records."""
+    _reads_only()
     from benchmark.verbs.table import check_table, make_table
 
     make = check_table if check else make_table
@@ -202,6 +205,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Hold what was measured against what is pinned. Exit 0 pass, 1 changed, 3 undecided, 4 not measured."""
+    _reads_only()
     from benchmark.report.verdicts import as_json as to_json
     from benchmark.report.verdicts import as_markdown
     from benchmark.verbs.evidence import check_suite
@@ -217,6 +221,7 @@ def claims(
     out: Out = Path("results/published"),
 ) -> None:
     """What the papers claim, and what the records say to it."""
+    _reads_only()
     from benchmark.verbs.evidence import list_claims
 
     _print(*list_claims(format, out))
@@ -230,6 +235,7 @@ def report(
     methods: Methods = None,
 ) -> None:
     """One static site of all that was measured: leaderboard, plots, a page a run, the ledger of claims."""
+    _reads_only()
     from benchmark.verbs.report import make_report
 
     typer.echo(make_report(suites or [], out, to, tuple(methods or ())), nl=False)
@@ -257,6 +263,11 @@ def show(
     from benchmark.verbs.look import show_things
 
     _print(show_things(what, tuple(methods or ())), as_json)
+
+
+def _reads_only() -> None:
+    """Ten thousand records are millions of small objects and no cycles: looking for those takes a quarter of it."""
+    gc.disable()
 
 
 def _print(report: Any, as_json: bool) -> None:

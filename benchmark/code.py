@@ -66,13 +66,18 @@ def code_of(cell: Cell, methods_from: tuple[Path, ...] = ()) -> Code:
         return _hash((find.pick(kind, name, among).path,))
 
     return Code(
-        engine=_hash(tuple(path for pattern in ENGINE for path in sorted(HERE.glob(pattern)))),
+        engine=_engine(),
         method=one("method", cell.method.name, find.methods(methods_from)),
         model=one("model", cell.model, find.models()),
         data=one("data set", cell.data, find.datasets()),
         commit=_git("rev-parse", "HEAD"),
         dirty=bool(_git("status", "--porcelain", "--untracked-files=no")),
     )
+
+
+@cache
+def _engine() -> str:
+    return _hash(tuple(path for pattern in ENGINE for path in sorted(HERE.glob(pattern))))
 
 
 @cache

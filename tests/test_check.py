@@ -111,7 +111,7 @@ def test_an_engine_line_changed_without_a_rerun_is_not_measured(
 ) -> None:
     desk = run(tmp_path, environment)
     whole = pins_module.code_of
-    changed = lambda cell, extra: whole(cell, extra).model_copy(update={"engine": "changed"})  # noqa: E731
+    changed = lambda cell: whole(cell).model_copy(update={"engine": "changed"})  # noqa: E731
     monkeypatch.setattr(pins_module, "code_of", changed)
     report = judged(desk, pinned)
     assert [(line.verdict, line.why) for line in report.lines] == [("not measured", "its record is of other code")]

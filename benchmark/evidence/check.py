@@ -55,16 +55,16 @@ def check(suite: str, planned: list[Planned], pins: list[Pin], store: Store) -> 
         of_cell.setdefault(pin.cell, []).append(pin)
     lines: list[Line] = []
     judged: dict[str, Stored] = {}
-    for cell in {p.cell.id: p.cell for p in planned}.values():
-        mine, records = of_cell.get(cell.id, []), current(cell, store)
+    for p in {p.id: p for p in planned}.values():
+        cell, mine, records = p.cell, of_cell.get(p.id, []), current(p, store)
         if records:
-            judged[cell.id] = records[-1]
+            judged[p.id] = records[-1]
         if not mine and not records:
             continue
         if not mine:
             lines.append(Line("counts", cell.name, "no pin", "measured, never pinned"))
         elif not records:
-            why = "its record is of other code" if store.of(cell.id) else "no record of it"
+            why = "its record is of other code" if store.of(p.id) else "no record of it"
             lines.append(Line("counts", cell.name, "not measured", why))
         else:
             lines.append(_counts(cell, mine[-1], records[-1], store))
@@ -147,15 +147,14 @@ def _statistical(
     planned: list[Planned], of_cell: dict[str, list[Pin]], judged: dict[str, Stored], store: Store
 ) -> list[Line]:
     """One look a row: all its pinned runs against all its new ones."""
-    rows: dict[tuple[str, ...], list[Cell]] = {}
+    rows: dict[tuple[str, ...], dict[str, None]] = {}
     for p in planned:
         remove = f"{p.cell.remove.kind} {p.cell.remove.amount:g}" if p.cell.remove else ""
-        row = rows.setdefault((p.cell.data, p.cell.model, p.label, remove), [])
-        row += [p.cell] if p.cell not in row else []
+        rows.setdefault((p.cell.data, p.cell.model, p.label, remove), {})[p.id] = None
     names, looks = [], []
-    for key, cells in rows.items():
-        pins = [pin for cell in cells for pin in of_cell.get(cell.id, [])]
-        new = [judged[cell.id] for cell in cells if cell.id in judged]
+    for key, ids in rows.items():
+        pins = [pin for id in ids for pin in of_cell.get(id, [])]
+        new = [judged[id] for id in ids if id in judged]
         if pins and new:
             names.append(" ".join(filter(None, key)))
             looks.append(_look(pins, new))

@@ -10,7 +10,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from benchmark import find
 from benchmark.canonical import digest
-from benchmark.cell import Cell
 from benchmark.code import Code, code_of
 from benchmark.errors import UserError
 from benchmark.record import Record
@@ -70,10 +69,12 @@ def meaning(code: Code) -> str:
     return digest(list(code.meaning))[:12]
 
 
-def current(cell: Cell, store: Store, methods_from: tuple[Path, ...] = ()) -> list[Stored]:
+def current(planned: Planned, store: Store) -> list[Stored]:
     """Finished records of the cell that this code, or code shown to be equal, has made; newest last."""
-    code = code_of(cell, methods_from)
-    return [s for s in store.of(cell.id) if s.record.ending == "done" and s.record.code.same(code)]
+    if not (records := store.of(planned.id)):
+        return []
+    code = code_of(planned.cell)
+    return [s for s in records if s.record.ending == "done" and s.record.code.same(code)]
 
 
 def why_not(record: Record) -> str:
@@ -86,15 +87,15 @@ def why_not(record: Record) -> str:
 def gather(planned: Iterable[Planned], store: Store) -> tuple[list[Pin], dict[str, str]]:
     """A pin for each cell that has a clean, finished, current record; and why the others have none."""
     pins, left_out = [], {}
-    for cell in {p.cell.id: p.cell for p in planned}.values():
-        records = current(cell, store)
+    for p in {p.id: p for p in planned}.values():
+        records = current(p, store)
         clean = [s for s in records if not why_not(s.record)]
         if clean:
             pins.append(pin_of(clean[-1], store))
         elif records:
-            left_out[cell.name] = why_not(records[-1].record)
-        elif store.of(cell.id):
-            left_out[cell.name] = "its record is of other code, or diverged"
+            left_out[p.cell.name] = why_not(records[-1].record)
+        elif store.of(p.id):
+            left_out[p.cell.name] = "its record is of other code, or diverged"
     return pins, left_out
 
 

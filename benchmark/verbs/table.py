@@ -5,45 +5,77 @@ from pathlib import Path
 from benchmark.errors import UserError
 from benchmark.report.table import FORMATS, Table, render, tables_of
 from benchmark.store import Store, write_safely
-from benchmark.suite import plan
-from benchmark.suite_file import read
+from benchmark.suite import TIERS, plan
+from benchmark.suite_file import known, read
+
+ALL = "all"  # every suite and tier that has records
+Tables = dict[str, list[Table]]  # what its files are called -> the tables of one suite and tier
 
 
 def make_table(
     name: str, format: str, tier: str, sets: tuple[str, ...], out: Path, methods_from: tuple[Path, ...]
 ) -> str:
     """With a format: that text. Without: every format and the figures written under OUT, and the Markdown."""
-    tables = _tables(name, tier, sets, out, methods_from)
-    if format:
-        return render(tables, format)
-    for path, content in _products(tables, name, tier, out).items():
-        write_safely(path, content)
-    return render(tables, "md")
+    found = _tables(name, tier, sets, out, methods_from)
+    if not format:
+        for path, content in _products(found, out).items():
+            write_safely(path, content)
+    return "\n".join(render(tables, format or "md") for tables in found.values())
 
 
 def check_table(
     name: str, format: str, tier: str, sets: tuple[str, ...], out: Path, methods_from: tuple[Path, ...]
 ) -> str:
-    """Are the tables and figures that lie there the ones their records give, byte for byte?"""
-    products = _products(_tables(name, tier, sets, out, methods_from), name, tier, out)
+    """Are the tables and figures that lie there the ones their records give, byte for byte, and no others?"""
+    products = _products(_tables(name, tier, sets, out, methods_from), out)
     for path, content in products.items():
         if not path.is_file() or path.read_bytes() != content:
             raise UserError(f"{path}: not what its records give; `prunebench table {name} --out {out}` rewrites it")
+    there = {path for folder in ("tables", "figures") for path in (out / folder).glob("*")}
+    if name == ALL and (more := sorted(there - products.keys())):
+        raise UserError(f"{more[0]}: no record gives it; delete it")
     return f"{name}: {len(products)} tables and figures equal what the records give\n"
 
 
-def _tables(name: str, tier: str, sets: tuple[str, ...], out: Path, methods_from: tuple[Path, ...]) -> list[Table]:
-    suite = read(name, sets, methods_from)
-    tables = tables_of(suite, plan(suite, tier), Store(out))
-    if not tables:
-        raise UserError(f"no records of {suite.name} (tier {tier}) in {out}; `prunebench run {name}` makes them")
-    return tables
+def all_tables(names: list[str], store: Store, methods_from: tuple[Path, ...]) -> Tables:
+    """Of each suite named (of all, if none is), in each tier, what has records."""
+    there = {path.name for path in (store.root / "records").glob("*")}
+    found: Tables = {}
+    for name in names or list(known()):
+        suite = read(name, (), methods_from)
+        for tier in TIERS if suite.file.small else TIERS[:1]:
+            planned = plan(suite, tier)
+            if any(p.id in there for p in planned) and (tables := tables_of(suite, planned, store)):
+                found[_stem(name, tier)] = tables
+    return found
 
 
-def _products(tables: list[Table], name: str, tier: str, out: Path) -> dict[Path, bytes]:
-    """Everything that is made from the records of a suite."""
+def _tables(name: str, tier: str, sets: tuple[str, ...], out: Path, methods_from: tuple[Path, ...]) -> Tables:
+    store = Store(out)
+    if name == ALL:
+        found = all_tables([], store, methods_from)
+    else:
+        suite = read(name, sets, methods_from)
+        tables = tables_of(suite, plan(suite, tier), store)
+        found = {_stem(name, tier): tables} if tables else {}
+    if not found:
+        raise UserError(f"no records of {name} (tier {tier}) in {out}; `prunebench run {name}` makes them")
+    return found
+
+
+def _stem(name: str, tier: str) -> str:
+    return Path(name).stem if tier == "full" else f"{Path(name).stem}-{tier}"
+
+
+def _products(found: Tables, out: Path) -> dict[Path, bytes]:
+    """Everything that is made from the records."""
     from benchmark.report.figures import figures_of
 
-    stem = Path(name).stem if tier == "full" else f"{Path(name).stem}-{tier}"
-    products = {out / "tables" / f"{stem}.{each}": render(tables, each).encode() for each in FORMATS}
-    return products | {out / "figures" / file: svg for file, svg in figures_of(tables, Store(out)).items()}
+    store = Store(out)
+    products = {
+        out / "tables" / f"{stem}.{each}": render(tables, each).encode()
+        for stem, tables in found.items()
+        for each in FORMATS
+    }
+    every = [table for tables in found.values() for table in tables]
+    return products | {out / "figures" / file: svg for file, svg in figures_of(every, store).items()}
