@@ -59,6 +59,7 @@ def run(
     mode: Mode = "repeatable",
     threads: Threads = None,
     packed: Packed = 1,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Cells beside each other, a process each.")] = 1,
     out: Out = RESULTS,
     data: Data = None,
     methods: Methods = None,
@@ -71,10 +72,18 @@ def run(
 
     code = run_suite(
         suite, dry=dry, only=only, sets=tuple(set or ()), tier=tier, budget=budget, device=device, mode=mode,
-        threads=threads, packed=packed, out=out, data=data, methods_from=tuple(methods or ()), stale=stale, force=force,
-        as_json=as_json, debug="--debug" in sys.argv,
+        threads=threads, packed=packed, jobs=jobs, out=out, data=data, methods_from=tuple(methods or ()), stale=stale,
+        force=force, as_json=as_json, debug="--debug" in sys.argv,
     )  # fmt: skip
     raise typer.Exit(code)
+
+
+@app.command(hidden=True)
+def work() -> None:
+    """A worker of `run -j`: its order comes through the standard input."""
+    from benchmark.launch.local import worker_main
+
+    worker_main(json.loads(sys.stdin.readline()))
 
 
 @app.command()

@@ -43,12 +43,11 @@ def matrix(
 def _state(
     cell: Cell, earlier: dict[str, Entry], store: Store, device: str, mode: str, methods_from: tuple[Path, ...]
 ) -> tuple[State, str]:
-    records = [s.record for s in store.of(cell.id) if _fits(s.record, device, mode)]
-    code = code_of(cell, methods_from)
-    ours = [record for record in records if record.code.same(code)]
-    if any(_parents_are_current(record, store, methods_from) for record in ours):
+    if is_done(cell, store, device, mode, methods_from):
         return "done", ""
-    if records:
+    if records := [s.record for s in store.of(cell.id) if _fits(s.record, device, mode)]:
+        code = code_of(cell, methods_from)
+        ours = any(record.code.same(code) for record in records)
         return "stale", "its parent's record is of other code" if ours else "its record is of other code"
     for role, parent in cell.parents.items():
         ended = [s.record.ending for s in store.of(parent) if _fits(s.record, device, mode)]
@@ -60,6 +59,15 @@ def _state(
             case "stale" | "blocked" | "missing" as state:
                 return "blocked", f"its parent {parent} ({role}) is {state}"
     return "pending", ""
+
+
+def is_done(cell: Cell, store: Store, device: str, mode: str, methods_from: tuple[Path, ...] = ()) -> bool:
+    """A finished record of the current code, run as asked."""
+    fitting = [s.record for s in store.of(cell.id) if _fits(s.record, device, mode)]
+    if not fitting:
+        return False
+    code = code_of(cell, methods_from)
+    return any(r.code.same(code) and _parents_are_current(r, store, methods_from) for r in fitting)
 
 
 def _parents_are_current(record: Record, store: Store, methods_from: tuple[Path, ...]) -> bool:

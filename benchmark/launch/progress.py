@@ -1,6 +1,10 @@
 """What a person sees while cells run: a live line in a terminal, plain lines anywhere else."""
 
+import json
+import os
 import time
+from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
@@ -9,12 +13,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from benchmark.run import Run
 
 PLAIN_EVERY = 30.0  # seconds between plain lines of one cell
+NOTE_EVERY = 1.0  # seconds between notes for whoever watches
 
 
 class Display:
     def __init__(self, cells: int, *, to_stderr: bool = False) -> None:
         self.console = Console(highlight=False, stderr=to_stderr)
         self.cells, self.title = cells, ""
+        self.folder: Path | None = None
+        self.last_note = 0.0
         self.live = self.console.is_terminal
         columns = (
             TextColumn("{task.description}"),
@@ -36,12 +43,14 @@ class Display:
     ) -> None:
         self.bar.stop()
 
-    def begin(self, position: int, name: str) -> None:
+    def begin(self, position: int, name: str, folder: Path) -> None:
         self.title, self.first, self.last_line = f"[{position + 1}/{self.cells}] {name}", None, time.monotonic()
+        self.folder, self.last_note = folder, 0.0
         self.bar.reset(self.task, description=self.title, facts="")
 
     def say(self, line: str) -> None:
         self.console.print(line, markup=False, soft_wrap=True)
+        self._log(line)
 
     def watch(self, run: Run) -> None:
         """Called after every step: cheap, and no question to the device."""
@@ -52,9 +61,25 @@ class Display:
         speed = (done - self.first[1]) * trainer.recipe.batch / max(now - self.first[0], 1e-9)
         loss = f"  loss {run.progress.curves[-1]['loss']:.3f}" if run.progress.curves else ""
         facts = f"epoch {trainer.trained + 1}/{run.epochs}{loss}  {speed:,.0f} images/s"
+        left = (run.epochs * steps - done) * trainer.recipe.batch / max(speed, 1e-9)
+        if now - self.last_note >= NOTE_EVERY:
+            self.last_note = now
+            self._note({"facts": facts, "left": left, "epoch": trainer.trained + 1, "epochs": run.epochs})
         if self.live:
             self.bar.update(self.task, total=run.epochs * steps, completed=done, facts=facts)
-        elif now - self.last_line >= PLAIN_EVERY:
+        if now - self.last_line >= PLAIN_EVERY:
             self.last_line = now
-            left = (run.epochs * steps - done) * trainer.recipe.batch / max(speed, 1e-9)
-            self.say(f"{self.title}: {facts}, {left / 60:.0f} min left")
+            line = f"{self.title}: {facts}, {left / 60:.0f} min left"
+            self._log(line) if self.live else self.say(line)
+
+    def _note(self, facts: dict[str, object]) -> None:
+        """What `status --watch` reads."""
+        if self.folder:
+            aside = self.folder / f".now.{os.getpid()}"
+            aside.write_text(json.dumps(facts))
+            aside.replace(self.folder / "now.json")
+
+    def _log(self, line: str) -> None:
+        if self.folder:
+            with (self.folder / "log").open("a") as file:
+                file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {line}\n")

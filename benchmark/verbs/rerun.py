@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from benchmark.cell import Cell
 from benchmark.data.images import data_root
-from benchmark.engine.environment import Environment, prepare
 from benchmark.errors import UserError
-from benchmark.execute import Desk
-from benchmark.launch.inline import run_cells
-from benchmark.matrix import Entry
+from benchmark.launch.local import run_here
+from benchmark.launch.spec import How, Spec
 from benchmark.record import Record
 from benchmark.store import Store
 from benchmark.verify import find_record
@@ -24,14 +23,18 @@ def rerun_record(
     store = Store(records)
     old = find_record(store, id)
     how = old.record.how
-    environment = prepare(device or how.device, how.mode, threads or how.threads)
-    desk = Desk(Store(out), environment, data_root(data), methods_from, packed=packed)
+    here = Store(out)
+    asked = How(
+        device=device or how.device, mode=how.mode, threads=threads or how.threads, packed=packed,
+        data=str(data_root(data)), methods=tuple(map(str, methods_from)), launch=uuid4().hex, force=True,
+    )  # fmt: skip
     cells = {cell.id: cell for cell in _family(old.record.cell, store)}
-    summary = run_cells([Entry(cell, "pending") for cell in cells.values()], desk, force=True, to_stderr=to_stderr)
+    specs = [Spec(cell, asked, tuple(s.content for s in here.of(cell.id))) for cell in cells.values()]
+    summary = run_here(specs, here, budget=None, debug=False, to_stderr=to_stderr)
     if summary.failed or summary.left:
         raise UserError("; ".join(summary.failed.values()) or f"stopped ({summary.stopped}): {summary.left[0]}")
-    new = Store(out).of(old.record.id)[-1]
-    return _compared(old.record, new.record, environment) | {"new record": str(new.path)}, _kept(old.record, new.record)
+    new = here.of(old.record.id)[-1]
+    return _compared(old.record, new.record) | {"new record": str(new.path)}, _kept(old.record, new.record)
 
 
 def _family(cell: Cell, store: Store) -> Iterator[Cell]:
@@ -44,7 +47,7 @@ def _family(cell: Cell, store: Store) -> Iterator[Cell]:
     yield cell
 
 
-def _compared(old: Record, new: Record, environment: Environment) -> dict[str, Any]:
+def _compared(old: Record, new: Record) -> dict[str, Any]:
     same = old.network.weights_hash == new.network.weights_hash
     return {
         "cell": old.cell.name,
@@ -52,7 +55,7 @@ def _compared(old: Record, new: Record, environment: Environment) -> dict[str, A
         "top-1": f"{new.outcome.top1:.2f} %, was {old.outcome.top1:.2f} %",
         "hours": f"{new.cost.hours:.4f}, were {old.cost.hours:.4f}",
         "code": "means the same" if new.code.same(old.code) else f"another than that of commit {old.code.commit[:12]}",
-        "environment": "the same" if environment.fingerprint == old.how.fingerprint else "another: bits may differ",
+        "environment": "the same" if new.how.fingerprint == old.how.fingerprint else "another: bits may differ",
     }
 
 

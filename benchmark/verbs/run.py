@@ -4,15 +4,17 @@ import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from benchmark.errors import UnknownName, UserError
+from benchmark.launch.spec import How, Spec
 from benchmark.matrix import Entry, counts, estimate, matrix
 from benchmark.store import Store
 from benchmark.suite import plan
 from benchmark.suite_file import read
 
 if TYPE_CHECKING:
-    from benchmark.launch.inline import Summary
+    from benchmark.launch.worker import Summary
 
 DEVICES = ("auto", "cpu", "cuda")  # one of several GPUs: CUDA_VISIBLE_DEVICES
 Report = dict[str, Any]
@@ -30,6 +32,7 @@ def run_suite(
     mode: str,
     threads: int | None,
     packed: int,
+    jobs: int,
     out: Path,
     data: Path | None,
     methods_from: tuple[Path, ...],
@@ -59,14 +62,30 @@ def run_suite(
     summary = None
     if todo:
         from benchmark.data.images import data_root
-        from benchmark.engine.environment import prepare
-        from benchmark.execute import Desk
-        from benchmark.launch.inline import run_cells
+        from benchmark.launch.local import run_beside, run_here
 
-        environment = prepare(device, "fast" if mode == "fast" else "repeatable", threads)
-        desk = Desk(store, environment, data_root(data), methods_from, packed=packed)
-        summary = run_cells(todo, desk, budget=seconds, force=force, debug=debug, to_stderr=as_json)
+        how = How(
+            device=device, mode=mode, threads=threads or (1 if jobs > 1 else None), packed=max(packed, jobs),
+            data=str(data_root(data).resolve()), methods=tuple(str(path.resolve()) for path in methods_from),
+            launch=uuid4().hex, force=force,
+        )  # fmt: skip
+        specs = [_spec(entry, how, store) for entry in _in_order(todo, seconds)]
+        if jobs > 1:
+            summary = run_beside(specs, store, jobs, budget=seconds, debug=debug, to_stderr=as_json)
+        else:
+            summary = run_here(specs, store, budget=seconds, debug=debug, to_stderr=as_json)
     return _close(suite.name, entries, summary, as_json)
+
+
+def _in_order(todo: list[Entry], budget: float | None) -> list[Entry]:
+    """With a budget the cheapest first, so that as many as can be are whole."""
+    return todo if budget is None else sorted(todo, key=lambda e: (round(e.hours or 0.0, 3), e.cell.seed))
+
+
+def _spec(entry: Entry, how: How, store: Store) -> Spec:
+    """A cell that is done already and asked for again wants a new record."""
+    there = tuple(s.content for s in store.of(entry.cell.id))
+    return Spec(entry.cell, how, there)
 
 
 def _close(name: str, entries: list[Entry], summary: "Summary | None", as_json: bool) -> int:

@@ -1,0 +1,180 @@
+"""Who works on a cell. Numbered files, made by exclusive create and never changed: safe on NFS, no lock, no database.
+
+    lease.0001          taken: by which host, process and job, for which launch
+    lease.0001.over     given back, and how it ended
+    lease.0002          taken again
+
+A worker lives as long as the file's time changes; its own process, where it can be looked up, says
+more and sooner. A dead one's lease is not removed: the next number is taken instead, and of two who
+want it only one can create it. A clock that is set back changes nothing: times are compared for
+being different, never for being earlier.
+"""
+
+import json
+import os
+import platform
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+STALE = 120.0  # seconds without a sign of life
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A process, so that another can tell whether it is still there."""
+
+    host: str
+    namespace: str  # of process numbers: this boot of this machine, this container
+    pid: int
+    born: int  # process numbers come again; their births do not
+    launch: str  # one command typed once
+    job: str = ""
+    began_at: str = ""  # the checkpoint it went on from
+
+    @classmethod
+    def me(cls, launch: str, began_at: str = "") -> "Holder":
+        pid = os.getpid()
+        return cls(platform.node(), _namespace(), pid, _born(pid), launch, _job(), began_at)
+
+    def is_dead(self) -> bool:
+        """True only where this machine can know."""
+        return self.namespace == _namespace() != "" and _born(self.pid) != self.born
+
+
+NOBODY_KNOWN = Holder("", "", 0, 0, "")
+
+
+class LeaseLost(Exception):
+    """Another worker took the cell over; what this one does no longer counts."""
+
+
+class Lease:
+    def __init__(self, folder: Path, before: "State") -> None:
+        self.folder, self.before, self.number = folder, before, before.number + 1
+        self.path = folder / f"lease.{self.number:04d}"
+        self._last_beat = time.monotonic()
+
+    def beat(self, every: float = 1.0) -> None:
+        """A sign of life, and a look whether the cell is still ours."""
+        if time.monotonic() - self._last_beat < every:
+            return
+        self._last_beat = time.monotonic()
+        if last_number(self.folder) != self.number:
+            raise LeaseLost(f"{self.folder.name}: taken over by another worker")
+        os.utime(self.path)
+
+    def deaths_before(self) -> int:
+        """How many workers of this launch died on the cell, one after the other, without getting any further."""
+        mine = _read(self.path) or {}
+        for number in range(self.before.number, 0, -1):
+            path = self.folder / f"lease.{number:04d}"
+            theirs, over = _read(path) or {}, _read(path.with_name(f"{path.name}.over"))
+            if over is not None or any(theirs.get(key) != mine.get(key) for key in ("launch", "began_at")):
+                return self.before.number - number
+        return self.before.number
+
+    def give_back(self, ending: str, why: str = "") -> None:
+        _create(self.path.with_name(f"{self.path.name}.over"), {"ending": ending, "why": why})
+
+
+@dataclass(frozen=True)
+class State:
+    """What the newest lease says."""
+
+    number: int
+    holder: Holder | None = None  # None: nobody ever took it
+    ending: str = ""  # empty: it was not given back
+    why: str = ""
+
+    @property
+    def taken(self) -> bool:
+        return self.holder is not None and not self.ending
+
+
+class Watch:
+    """Tells living leases from stale ones by watching them for a while."""
+
+    def __init__(self, stale: float = STALE) -> None:
+        self.stale = stale
+        self._seen: dict[Path, tuple[int, float]] = {}  # lease -> its time, and when that was first seen
+
+    def claim(self, folder: Path, me: Holder) -> Lease | None:
+        """The cell, if nobody alive has it."""
+        now = state(folder)
+        if now.taken and not self._is_stale(folder, now):
+            return None
+        lease = Lease(folder, now)
+        return lease if _create(lease.path, asdict(me)) else None
+
+    def _is_stale(self, folder: Path, now: State) -> bool:
+        if now.holder and now.holder.is_dead():
+            return True
+        path = folder / f"lease.{now.number:04d}"
+        try:
+            changed = path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return False
+        if self._seen.get(path, (None, 0.0))[0] != changed:
+            self._seen[path] = changed, time.monotonic()
+        return time.monotonic() - self._seen[path][1] > self.stale
+
+
+def state(folder: Path) -> State:
+    number = last_number(folder)
+    path = folder / f"lease.{number:04d}"
+    taken = _read(path)
+    if not number or taken is None:
+        return State(number)
+    over = _read(path.with_name(f"{path.name}.over"))
+    ending = "" if over is None else str(over.get("ending", "interrupted"))
+    return State(number, Holder(**taken) if taken else NOBODY_KNOWN, ending, str((over or {}).get("why", "")))
+
+
+def last_number(folder: Path) -> int:
+    if not folder.is_dir():
+        return 0
+    return max((int(path.name[6:]) for path in folder.glob("lease.*") if path.name[6:].isdigit()), default=0)
+
+
+def _create(path: Path, content: dict[str, Any]) -> bool:
+    """Only one can: that the file is there is what counts, what is in it tells more."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x") as file:
+            file.write(json.dumps(content))
+    except FileExistsError:
+        return False
+    return True
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """None: not there. Empty: made a moment ago, or by one who was killed in the middle of it."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except json.JSONDecodeError:
+        return {}
+    return found
+
+
+def _job() -> str:
+    task = os.environ.get("SLURM_ARRAY_TASK_ID", "")
+    return os.environ.get("SLURM_ARRAY_JOB_ID", os.environ.get("SLURM_JOB_ID", "")) + (f"_{task}" if task else "")
+
+
+def _namespace() -> str:
+    """Empty where processes cannot be told apart (not Linux): then only the file's time counts."""
+    boot, processes = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    return f"{boot.read_text().strip()} {processes.readlink()}" if boot.exists() and processes.exists() else ""
+
+
+def _born(pid: int) -> int:
+    """In clock ticks since the machine started; 0 for a process that is not there."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return 0 if fields[0] == "Z" else int(fields[19])

@@ -1,0 +1,107 @@
+"""Cells on this machine: in this process, or in several beside each other. The run folders hold the truth."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmark.engine.environment import prepare
+from benchmark.execute import Desk
+from benchmark.launch.progress import Display
+from benchmark.launch.spec import How, Spec, read_spec, write_spec
+from benchmark.launch.stop import StopAsked
+from benchmark.launch.worker import Summary, standing_of, work
+from benchmark.store import Store
+
+
+def run_here(specs: list[Spec], store: Store, *, budget: float | None, debug: bool, to_stderr: bool) -> Summary:
+    """One worker: this process."""
+    stop = StopAsked(budget)
+    for spec in specs:
+        write_spec(spec, store)
+    with Display(len(specs), to_stderr=to_stderr) as display, stop.on_signals():
+        work(specs, desk_for(specs[0].how, store), stop, display, debug=debug)
+    return summary_of(specs, store, stop.why)
+
+
+def run_beside(
+    specs: list[Spec], store: Store, jobs: int, *, budget: float | None, debug: bool, to_stderr: bool
+) -> Summary:
+    """`jobs` workers, each a process with a device and threads of its own. One that dies is replaced."""
+    stop = StopAsked(budget)
+    for spec in specs:
+        write_spec(spec, store)
+    order: dict[str, Any] = {"ids": [spec.cell.id for spec in specs], "store": str(store.root.resolve())}
+    order |= {"budget": budget, "debug": debug, "to_stderr": to_stderr}
+    how = specs[0].how
+    with stop.on_signals():
+        workers = [_start(order, how, k) for k in range(min(jobs, len(specs)))]
+        while any(worker.poll() is None for worker in workers):
+            time.sleep(0.1)
+            if stop():
+                break
+            for k, worker in enumerate(workers):
+                if worker.returncode and _unsettled(specs, store):  # killed: another goes on from its checkpoint
+                    workers[k] = _start(order, how, k)
+        for worker in workers:
+            if worker.poll() is None:
+                worker.send_signal(signal.SIGTERM)
+        for worker in workers:
+            worker.wait()
+    return summary_of(specs, store, stop.why)
+
+
+def worker_main(order: dict[str, Any]) -> None:
+    """What a worker process does with the order that came through its standard input."""
+    stop = StopAsked(order["budget"])
+    stop.when_closed(sys.stdin)
+    store = Store(Path(order["store"]))
+    specs = [read_spec(id, store) for id in order["ids"]]
+    with Display(len(specs), to_stderr=order["to_stderr"]) as display, stop.on_signals():
+        work(specs, desk_for(specs[0].how, store), stop, display, debug=order["debug"])
+
+
+def desk_for(how: How, store: Store) -> Desk:
+    environment = prepare(how.device, "fast" if how.mode == "fast" else "repeatable", how.threads)
+    return Desk(store, environment, Path(how.data), tuple(map(Path, how.methods)), packed=how.packed)
+
+
+def summary_of(specs: list[Spec], store: Store, stopped: str) -> Summary:
+    """How the launch stands, read from the folders."""
+    summary = Summary(stopped=stopped)
+    for spec in specs:
+        standing, why = standing_of(spec, store)
+        name = spec.cell.name
+        match standing:
+            case "done":
+                summary.done.append(name)
+            case "diverged":
+                summary.diverged.append(name)
+            case "failed" | "blocked":
+                summary.failed[name] = why
+            case _:
+                summary.left.append(name)
+    return summary
+
+
+def _unsettled(specs: list[Spec], store: Store) -> bool:
+    return any(standing_of(spec, store)[0] in ("free", "waits") for spec in specs)
+
+
+def _start(order: dict[str, Any], how: How, place: int) -> subprocess.Popen[str]:
+    env = dict(os.environ)
+    if how.threads:
+        env |= {name: str(how.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    devices = [each for each in env.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
+    if devices:
+        env["CUDA_VISIBLE_DEVICES"] = devices[place % len(devices)]
+    command = [sys.executable, "-m", "benchmark", "work"]
+    worker = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, env=env, start_new_session=True)
+    assert worker.stdin
+    worker.stdin.write(json.dumps(order) + "\n")
+    worker.stdin.flush()
+    return worker

@@ -1,0 +1,39 @@
+"""What a worker is told of a cell: a file in its run folder, so that an id is all that must be sent to it."""
+
+import json
+from dataclasses import asdict, dataclass
+
+from benchmark.cell import Cell
+from benchmark.store import Store, write_safely
+
+
+@dataclass(frozen=True)
+class How:
+    """How the cells of one launch are run. Paths are absolute: a worker may start anywhere."""
+
+    device: str
+    mode: str
+    threads: int | None
+    packed: int
+    data: str
+    methods: tuple[str, ...]
+    launch: str  # one command typed once: what failed in it is not tried again by it
+    force: bool = False  # even what is done, from the start
+
+
+@dataclass(frozen=True)
+class Spec:
+    cell: Cell
+    how: How
+    instead_of: tuple[str, ...] = ()  # records there are already, which are not what was asked for
+
+
+def write_spec(spec: Spec, store: Store) -> None:
+    text = {"cell": spec.cell.asked(), "how": asdict(spec.how), "instead_of": list(spec.instead_of)}
+    write_safely(store.run_folder(spec.cell.id) / "spec.json", (json.dumps(text, indent=1) + "\n").encode())
+
+
+def read_spec(id: str, store: Store) -> Spec:
+    text = json.loads((store.run_folder(id) / "spec.json").read_text())
+    how = text["how"] | {"methods": tuple(text["how"]["methods"])}
+    return Spec(Cell.model_validate_json(json.dumps(text["cell"])), How(**how), tuple(text["instead_of"]))

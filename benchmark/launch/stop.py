@@ -1,0 +1,46 @@
+"""When a launch is to end early: a signal, a budget that is spent, a launcher that is gone."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TextIO
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)  # USR2: what Slurm is asked to send before a time limit
+
+
+class StopAsked:
+    """True once it is time to write a checkpoint and go."""
+
+    def __init__(self, budget_seconds: float | None = None) -> None:
+        self.why = ""
+        self._deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
+
+    def __call__(self) -> bool:
+        if not self.why and self._deadline is not None and time.monotonic() >= self._deadline:
+            self.why = "the budget is spent"
+        return bool(self.why)
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        def handler(number: int, frame: FrameType | None) -> None:
+            self.why = signal.Signals(number).name
+
+        old = {number: signal.signal(number, handler) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, previous in old.items():
+                signal.signal(number, previous)
+
+    def when_closed(self, pipe: TextIO) -> None:
+        """A launcher holds the other end of this pipe; when it dies, its workers stop at a checkpoint."""
+
+        def wait() -> None:
+            while pipe.readline():
+                pass
+            self.why = self.why or "its launcher is gone"
+
+        threading.Thread(target=wait, daemon=True).start()

@@ -1,0 +1,139 @@
+"""One worker: takes a cell that nobody has, runs it, and goes on until nothing is left for it.
+
+Any number of workers may go over the same cells, in one process or in many, on one machine or on
+a shared folder: what each one does next it reads from the run folders alone.
+"""
+
+import time
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from benchmark.errors import NoData, UserError
+from benchmark.execute import Desk, Stopped, execute
+from benchmark.launch.lease import Holder, Lease, LeaseLost, Watch, state
+from benchmark.launch.progress import Display
+from benchmark.launch.spec import Spec
+from benchmark.launch.stop import StopAsked
+from benchmark.matrix import is_done
+from benchmark.run import Run
+from benchmark.store import Store, Stored
+
+POLL = 0.5  # seconds until a cell that another worker has is looked at again
+TRIES = 3  # workers that may die on one cell, none getting any further, before it counts as failed
+Standing = Literal["done", "diverged", "failed", "blocked", "waits", "free"]
+
+
+@dataclass
+class Summary:
+    """By names of cells; `failed` says why."""
+
+    done: list[str] = field(default_factory=list)
+    diverged: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+    stopped: str = ""
+
+
+def work(specs: list[Spec], desk: Desk, stop: StopAsked, display: Display, *, debug: bool = False) -> None:
+    """Parents come before their children in `specs`; a child waits until its parents are done."""
+    watch = Watch()
+    waiting = {spec.cell.id: spec for spec in specs}
+    unusable: dict[str, str] = {}  # data set -> why: said once, not tried for each of its cells
+    while waiting and not stop():
+        moved = False
+        for id, spec in list(waiting.items()):
+            if stop():
+                return
+            standing, _ = standing_of(spec, desk.store, waiting)
+            if standing == "free" and (lease := _claim(spec, desk.store, watch)):
+                if standing_of(spec, desk.store, waiting, mine=True)[0] == "free":
+                    display.begin(len(specs) - len(waiting), spec.cell.name, desk.store.run_folder(id))
+                    _run(spec, desk, lease, stop, display, unusable, debug)
+                else:
+                    lease.give_back("not needed")
+                moved = True
+            elif standing != "waits" and standing != "free":
+                del waiting[id]
+                moved = True
+        if not moved:
+            time.sleep(POLL)
+
+
+def standing_of(spec: Spec, store: Store, among: Iterable[str] = (), *, mine: bool = False) -> tuple[Standing, str]:
+    """Where a cell stands for this launch, and why. `mine`: the newest lease is the asker's own."""
+    if found := finished(spec, store):
+        return ("done" if found.record.ending == "done" else "diverged"), ""
+    folder = store.run_folder(spec.cell.id)
+    now = state(folder)
+    ours = now.holder is not None and now.holder.launch == spec.how.launch
+    if now.ending == "failed" and ours:
+        return "failed", now.why
+    for role, parent in spec.cell.parents.items():
+        if parent in among:
+            return "waits", f"for its parent {parent} ({role})"
+        if not any(s.record.ending == "done" for s in store.of(parent)):
+            return "blocked", f"its parent {parent} ({role}) failed"
+    return "free", ""
+
+
+def finished(spec: Spec, store: Store) -> Stored | None:
+    """The record that was asked for: a current one, or a new one where the old were not enough."""
+    found = [s for s in store.of(spec.cell.id) if s.content not in spec.instead_of]
+    how = spec.how
+    methods = tuple(map(Path, how.methods))
+    if not found or not is_done(spec.cell, store, how.device, how.mode, methods):
+        return None
+    return found[-1]
+
+
+def newest_checkpoint(folder: Path) -> str:
+    return max((path.name for path in folder.glob("checkpoint-*")), default="")
+
+
+def _claim(spec: Spec, store: Store, watch: Watch) -> Lease | None:
+    folder = store.run_folder(spec.cell.id)
+    return watch.claim(folder, Holder.me(spec.how.launch, newest_checkpoint(folder)))
+
+
+def _run(
+    spec: Spec, desk: Desk, lease: Lease, stop: StopAsked, display: Display, unusable: dict[str, str], debug: bool
+) -> None:
+    """Under its lease, from claim to record, or to the reason why not."""
+    cell = spec.cell
+    if cell.data in unusable:
+        lease.give_back("failed", unusable[cell.data])
+        return
+    if lease.deaths_before() >= TRIES:
+        lease.give_back("failed", f"{TRIES} workers died on it, none got any further; out of memory?")
+        return
+
+    def alive(run: Run) -> None:
+        lease.beat()
+        display.watch(run)
+
+    before = lease.before.holder
+    first = before is None or before.launch != spec.how.launch
+    try:
+        stored = execute(cell, replace(desk, stop=stop, say=display.say, watch=alive), force=spec.how.force and first)
+    except Stopped:
+        lease.give_back("interrupted")
+    except LeaseLost as lost:
+        display.say(f"left     {cell.name}: {lost}")
+    except Exception as error:
+        if isinstance(error, NoData):
+            unusable[cell.data] = _why(error)
+        lease.give_back("failed", _why(error))
+        display.say(f"failed   {cell.name}: {_why(error)}")
+        if debug:
+            display.say(traceback.format_exc())
+    else:
+        lease.give_back(stored.record.ending)
+        minutes = stored.record.cost.hours * 60
+        display.say(f"{stored.record.ending:8} {cell.name}: {stored.record.outcome.top1:.2f} %, {minutes:.1f} min")
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,346 @@
+"""Many workers on one folder: no cell twice, none lost, whoever dies and whenever."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.cell import Cell
+from benchmark.engine.environment import Environment
+from benchmark.execute import Desk
+from benchmark.find import ROOT
+from benchmark.launch import lease as leases
+from benchmark.launch import worker
+from benchmark.launch.lease import Holder, LeaseLost, Watch, state
+from benchmark.launch.local import summary_of
+from benchmark.launch.progress import Display
+from benchmark.launch.spec import How, Spec, read_spec, write_spec
+from benchmark.launch.stop import StopAsked
+from benchmark.launch.worker import standing_of, work
+from benchmark.store import Store
+from tests.conftest import make_desk, planned, recipe, tiny
+
+HOW = How(device="cpu", mode="repeatable", threads=1, packed=1, data="", methods=(), launch="a")
+SHORT = {"recipe": recipe(epochs=1, epoch_images=128)}
+
+
+def in_child(do: Callable[[], Any]) -> int:
+    """Run it in a process of its own, torch already loaded; its number."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            do()
+            code = 0
+        finally:
+            os._exit(code)
+    return child
+
+
+def end_of(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def go(specs: list[Spec], desk: Desk, stop: StopAsked | None = None) -> None:
+    with open(os.devnull, "w") as nowhere, Display(len(specs)) as display:  # noqa: PTH123
+        display.console.file = nowhere
+        work(specs, desk, stop or StopAsked(), display)
+
+
+def asked(cells: list[Cell], store: Store, how: How = HOW) -> list[Spec]:
+    specs = [Spec(cell, how) for cell in cells]
+    for spec in specs:
+        write_spec(spec, store)
+    return specs
+
+
+# ---- leases --------------------------------------------------------------------------------------
+
+
+def test_of_many_who_want_it_one_gets_it(tmp_path: Path) -> None:
+    for number in range(8):
+        folder = tmp_path / str(number)
+        start = time.time() + 0.05
+
+        def race(folder: Path = folder, start: float = start) -> None:
+            time.sleep(max(0.0, start - time.time()))
+            got = Watch().claim(folder, Holder.me("a"))
+            time.sleep(0.2)  # the winner lives until all have tried
+            os._exit(3 if got else 4)
+
+        children = [in_child(race) for _ in range(4)]
+        assert Counter(end_of(child) for child in children)[3] == 1
+
+
+def test_a_living_workers_lease_is_its_own_and_a_dead_ones_is_taken_at_once(tmp_path: Path) -> None:
+    def hold() -> None:
+        Watch().claim(tmp_path, Holder.me("a"))
+        time.sleep(60)
+
+    child = in_child(hold)
+    while not state(tmp_path).taken:
+        time.sleep(0.01)
+    assert Watch().claim(tmp_path, Holder.me("b")) is None
+    os.kill(child, signal.SIGKILL)
+    end_of(child)
+    taken = Watch().claim(tmp_path, Holder.me("b"))
+    assert taken is not None
+    assert taken.number == 2
+
+
+def test_a_worker_elsewhere_is_dead_when_its_file_no_longer_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = replace(Holder.me("a"), host="far", namespace="another machine")
+    lease = Watch().claim(tmp_path, far)
+    assert lease
+    clock = 1000.0
+    monkeypatch.setattr(leases.time, "monotonic", lambda: clock)
+    watch = Watch(stale=60)
+    assert watch.claim(tmp_path, Holder.me("b")) is None
+    clock += 59
+    an_hour_ago = time.time() - 3600
+    os.utime(lease.path, (an_hour_ago, an_hour_ago))  # it lives; its clock was set back
+    assert watch.claim(tmp_path, Holder.me("b")) is None
+    clock += 59
+    assert watch.claim(tmp_path, Holder.me("b")) is None
+    clock += 2
+    assert watch.claim(tmp_path, Holder.me("b")) is not None
+
+
+def test_who_was_taken_over_notices(tmp_path: Path) -> None:
+    old = Watch().claim(tmp_path, replace(Holder.me("a"), namespace="elsewhere"))
+    assert old
+    old.beat(every=0)
+    (tmp_path / "lease.0002").write_text("{}")
+    with pytest.raises(LeaseLost):
+        old.beat(every=0)
+
+
+def test_a_lease_torn_by_a_kill_is_a_lease(tmp_path: Path) -> None:
+    (tmp_path / "lease.0001").write_text('{"host": "a", "pi')
+    assert state(tmp_path).taken
+    assert Watch(stale=60).claim(tmp_path, Holder.me("b")) is None
+    watch = Watch(stale=0)
+    watch.claim(tmp_path, Holder.me("b"))
+    assert watch.claim(tmp_path, Holder.me("b")) is not None
+
+
+# ---- workers -------------------------------------------------------------------------------------
+
+
+def test_two_workers_share_a_matrix_and_the_weights_are_those_of_one(tmp_path: Path, environment: Environment) -> None:
+    cells = [tiny(method, seed=seed, **SHORT) for method in ("one_cycle", "agp", "one_shot") for seed in range(4)]
+    alone = make_desk(tmp_path / "alone", environment)
+    go(asked(cells, alone.store), alone)
+    both = make_desk(tmp_path / "both", environment)
+    specs = asked(cells, both.store)
+    children = [in_child(lambda: go(specs, both)) for _ in range(2)]
+    assert [end_of(child) for child in children] == [0, 0]
+    assert weights(both.store) == weights(alone.store)
+    assert {len(both.store.of(cell.id)) for cell in cells} == {1}, "none twice"
+    workers = {state(both.store.run_folder(cell.id)).holder.pid for cell in cells}  # type: ignore[union-attr]
+    assert workers == set(children), "both had a share"
+
+
+def test_a_child_waits_until_another_worker_is_done_with_its_parent(tmp_path: Path, environment: Environment) -> None:
+    cell, parents = planned("finetune_one_shot", recipe=recipe(epochs=4, epoch_images=128))
+    desk = make_desk(tmp_path, environment)
+    specs = asked([*parents, cell], desk.store)
+    children = [in_child(lambda: go(specs, desk)) for _ in range(2)]
+    assert [end_of(child) for child in children] == [0, 0]
+    assert summary_of(specs, desk.store, "").done == [spec.cell.name for spec in specs]
+
+
+def test_what_fails_stops_nothing_is_named_and_is_tried_again_by_the_next_launch(
+    tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = tiny("one_cycle", **SHORT), tiny("one_shot", **SHORT)
+    desk = make_desk(tmp_path, environment)
+    whole = worker.execute
+
+    def fails(cell: Cell, *rest: Any, **more: Any) -> Any:
+        if cell.id == bad.id:
+            raise RuntimeError("of purpose")
+        return whole(cell, *rest, **more)
+
+    monkeypatch.setattr(worker, "execute", fails)
+    specs = asked([bad, good], desk.store)
+    go(specs, desk)
+    summary = summary_of(specs, desk.store, "")
+    assert (summary.done, summary.failed) == ([good.name], {bad.name: "RuntimeError: of purpose"})
+    go(specs, desk)
+    assert state(desk.store.run_folder(bad.id)).number == 1, "the same launch tries once"
+    monkeypatch.setattr(worker, "execute", whole)
+    again = asked([bad, good], desk.store, replace(HOW, launch="b"))
+    go(again, desk)
+    assert len(summary_of(again, desk.store, "").done) == 2
+
+
+def test_a_child_whose_parent_failed_is_failed_too(
+    tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell, parents = planned("finetune_one_shot", recipe=recipe(epochs=4, epoch_images=128))
+    desk = make_desk(tmp_path, environment)
+    monkeypatch.setattr(worker, "execute", lambda *rest, **more: 1 / 0)
+    specs = asked([*parents, cell], desk.store)
+    go(specs, desk)
+    failed = summary_of(specs, desk.store, "").failed
+    assert "division by zero" in failed[parents[0].name]
+    assert failed[cell.name] == f"its parent {parents[0].id} (start) failed"
+
+
+def test_a_cell_that_kills_its_workers_is_given_up(tmp_path: Path, environment: Environment) -> None:
+    def die() -> None:
+        worker.execute = lambda *rest, **more: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+        go(specs, desk)
+
+    desk = make_desk(tmp_path, environment)
+    specs = asked([tiny(**SHORT)], desk.store)
+    for _ in range(worker.TRIES):
+        assert standing_of(specs[0], desk.store)[0] == "free"
+        assert end_of(in_child(die)) == -signal.SIGKILL
+    go(specs, desk)
+    assert summary_of(specs, desk.store, "").failed[specs[0].cell.name].startswith("3 workers died on it")
+    assert standing_of(replace(specs[0], how=replace(HOW, launch="b")), desk.store)[0] == "free"
+
+
+def test_asked_for_again_a_cell_gets_a_new_record(tmp_path: Path, environment: Environment) -> None:
+    cell, desk = tiny(**SHORT), make_desk(tmp_path, environment)
+    go(asked([cell], desk.store), desk)
+    (old,) = desk.store.of(cell.id)
+    again = Spec(cell, replace(HOW, launch="b", force=True), (old.content,))
+    go([again], desk)
+    assert len(desk.store.of(cell.id)) == 2
+    go([again], desk)
+    assert len(desk.store.of(cell.id)) == 2, "once a launch"
+
+
+def test_a_signal_stops_at_a_checkpoint_and_the_lease_is_given_back(tmp_path: Path, environment: Environment) -> None:
+    cell = tiny(recipe=recipe(epochs=50))
+    desk = make_desk(tmp_path, environment, save_every=1e9)
+    specs = asked([cell], desk.store)
+
+    def run() -> None:
+        stop = StopAsked()
+        with stop.on_signals():
+            go(specs, desk, stop)
+
+    for number in (signal.SIGTERM, signal.SIGUSR2):
+        child = in_child(run)
+        time.sleep(0.7)
+        os.kill(child, number)
+        assert end_of(child) == 0
+        assert state(desk.store.run_folder(cell.id)).ending == "interrupted"
+        assert worker.newest_checkpoint(desk.store.run_folder(cell.id))
+
+
+def test_what_a_worker_is_told_survives_its_file(tmp_path: Path) -> None:
+    cell, _ = planned("finetune_one_shot")
+    spec = Spec(cell, replace(HOW, methods=("/a", "/b"), threads=None), ("x", "y"))
+    write_spec(spec, Store(tmp_path))
+    assert read_spec(cell.id, Store(tmp_path)) == spec
+
+
+# ---- the command ---------------------------------------------------------------------------------
+
+MATRIX = """\
+about = "tiny"
+data = "digits"
+seeds = "0-{last}"
+threads = 1
+
+[recipe.matched]
+epochs = {epochs}
+batch = 128
+sgd = {{ lr = 0.1, momentum = 0.9 }}
+lr = {{ shape = "warm_cosine" }}
+validation = 100
+epoch_images = 256
+
+[[table]]
+name = "first"
+recipe = "matched"
+models = {{ resnet_tiny = 10.0 }}
+methods = ["one_cycle", "one_shot", "agp"]
+remove = {{ weights = [0.9] }}
+"""
+
+
+def launched(folder: Path, *more: str, out: str = "results") -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "benchmark", "run", str(folder / "mine.toml"), "--out", str(folder / out), *more]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def weights(store: Store) -> dict[str, str]:
+    return {stored.record.id: stored.record.network.weights_hash for stored in Store(store.root).all()}
+
+
+def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(MATRIX.format(last=0, epochs=1))
+    one, two = launched(tmp_path), launched(tmp_path, "-j", "2", out="two")
+    for process in (one, two):
+        said = process.communicate()[0]
+        assert process.returncode == 0, said
+        assert said.count("done ") == 4
+    assert weights(Store(tmp_path / "two")) == weights(Store(tmp_path / "results"))
+    packed = {stored.record.how.packed for stored in Store(tmp_path / "two").all()}
+    assert packed == {2}
+
+
+@pytest.mark.slow
+def test_workers_and_launcher_are_killed_thirty_times_and_nothing_is_lost(tmp_path: Path) -> None:
+    import random
+
+    chance = random.Random(0)
+    (tmp_path / "mine.toml").write_text(MATRIX.format(last=5, epochs=8))
+    assert launched(tmp_path, out="whole").wait() == 0
+    kills = 0
+    while kills < 30:
+        process = launched(tmp_path, "-j", "2")
+        while process.poll() is None and kills < 30:
+            time.sleep(chance.uniform(0.5, 5.0))
+            workers = children_of(process.pid)
+            victim = chance.choice([process.pid, *workers])
+            if process.poll() is None:
+                os.kill(victim, signal.SIGKILL)
+                kills += 1
+            if victim == process.pid:
+                break
+        process.communicate()
+        if process.returncode == 0:
+            break
+    last = launched(tmp_path, "-j", "2")
+    said = last.communicate()[0]
+    assert last.returncode == 0, said
+    assert kills >= 10, f"all was done after {kills} kills"
+    store = Store(tmp_path / "results")
+    assert weights(store) == weights(Store(tmp_path / "whole"))
+    assert Counter(stored.record.id for stored in store.all()).most_common(1)[0][1] == 1, "none twice"
+    assert not store.left_out
+    print(f"{kills} kills; {sum(s.record.cost.lost for s in store.all()) * 3600:.1f} s of work lost and counted")
+
+
+@pytest.mark.slow
+def test_two_launchers_at_once_do_two_hundred_cells_once_each(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(MATRIX.format(last=49, epochs=1))
+    both = [launched(tmp_path), launched(tmp_path)]
+    for process in both:
+        said = process.communicate()[0]
+        assert process.returncode == 0, said
+    counts = Counter(stored.record.id for stored in Store(tmp_path / "results").all())
+    assert len(counts) == 200
+    assert set(counts.values()) == {1}
+
+
+def children_of(pid: int) -> list[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(number) for number in path.read_text().split()] if path.exists() else []
