@@ -60,6 +60,7 @@ def run(
     threads: Threads = None,
     packed: Packed = 1,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Cells beside each other, a process each.")] = 1,
+    launcher: Annotated[str, typer.Option("--launcher", help="inline, process (with -j) or slurm.")] = "",
     out: Out = RESULTS,
     data: Data = None,
     methods: Methods = None,
@@ -72,8 +73,8 @@ def run(
 
     code = run_suite(
         suite, dry=dry, only=only, sets=tuple(set or ()), tier=tier, budget=budget, device=device, mode=mode,
-        threads=threads, packed=packed, jobs=jobs, out=out, data=data, methods_from=tuple(methods or ()), stale=stale,
-        force=force, as_json=as_json, debug="--debug" in sys.argv,
+        threads=threads, packed=packed, jobs=jobs, launcher=launcher, out=out, data=data,
+        methods_from=tuple(methods or ()), stale=stale, force=force, as_json=as_json, debug="--debug" in sys.argv,
     )  # fmt: skip
     raise typer.Exit(code)
 
@@ -89,15 +90,19 @@ def work() -> None:
 @app.command()
 def status(
     what: Annotated[str, typer.Argument(help="A suite, or the beginning of a run's id; else the store.")] = "",
+    watch: Annotated[bool, typer.Option("--watch", help="Draw it anew every second.")] = False,
     tier: Tier = "full",
     out: Out = RESULTS,
     methods: Methods = None,
     as_json: AsJson = False,
 ) -> None:
-    """What is done, pending, stale or blocked."""
-    _reads_only()
-    from benchmark.verbs.status import show_status
+    """What is done, running, pending, failed, stale or blocked."""
+    from benchmark.verbs.status import show_status, watch_status
 
+    if watch:
+        watch_status(what, tier, out, tuple(methods or ()))
+        return
+    _reads_only()
     _print(show_status(what, tier, out, tuple(methods or ())), as_json)
 
 

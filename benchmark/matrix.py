@@ -92,22 +92,35 @@ def _fits(record: Record, device: str, mode: str) -> bool:
 
 def estimate(entries: list[Entry], store: Store, *, device: str = "auto", threads: int | None = None) -> None:
     """Hours of each cell that is not done: from the newest like record, else from a few timed steps."""
-    known: dict[tuple[object, ...], tuple[float | None, str]] = {}
+    known = known_hours(entries, store, device, threads)
+    timed: set[tuple[str, str]] = set()
+    for entry in entries:
+        cell = entry.cell
+        if cell.id in known:
+            entry.hours, entry.basis = known[cell.id], "records"
+            continue
+        from benchmark.calibrate import hours_per_epoch
+
+        if (cell.model, cell.recipe.precision) not in timed:
+            print(f"timing a few steps of {cell.model} …", file=sys.stderr, flush=True)
+            timed.add((cell.model, cell.recipe.precision))
+        per_epoch = hours_per_epoch(cell, device, threads)
+        if per_epoch is not None:
+            entry.hours, entry.basis = per_epoch * cell.recipe.epochs, "a few timed steps"
+
+
+def known_hours(
+    entries: list[Entry], store: Store, device: str = "auto", threads: int | None = None
+) -> dict[str, float]:
+    """By cell, where a run like it has been recorded."""
+    per_epoch: dict[tuple[object, ...], float] = {}
     for stored in store.all():
         record = stored.record
         if device in ("auto", record.how.device) and threads in (None, record.how.threads):
             spent = record.cost.train + record.cost.recover + record.cost.evaluate + record.cost.search
-            known[_like(record.cell)] = (spent / record.cell.recipe.epochs, "records")
-    for entry in entries:
-        key = _like(entry.cell)
-        if key not in known:
-            from benchmark.calibrate import hours_per_epoch
-
-            print(f"timing a few steps of {entry.cell.model} on {entry.cell.data} …", file=sys.stderr, flush=True)
-            known[key] = (hours_per_epoch(entry.cell, device, threads), "a few timed steps")
-        per_epoch, basis = known[key]
-        if per_epoch is not None:
-            entry.hours, entry.basis = per_epoch * entry.cell.recipe.epochs, basis
+            per_epoch[_like(record.cell)] = spent / record.cell.recipe.epochs
+    likes = ((entry.cell, _like(entry.cell)) for entry in entries)
+    return {cell.id: per_epoch[like] * cell.recipe.epochs for cell, like in likes if like in per_epoch}
 
 
 def _like(cell: Cell) -> tuple[object, ...]:

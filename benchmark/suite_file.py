@@ -38,6 +38,19 @@ class Table(Spec):
     about: str = ""
 
 
+class Slurm(Spec):
+    """What to ask of a cluster. No time: by class, from what like runs took."""
+
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    mem: str | None = None
+    time: Annotated[int, Field(ge=3)] | None = None  # minutes
+    cpus: Annotated[int, Field(gt=0)] = 1
+    gpus: bool = False  # whether a cell's GPUs are asked for
+
+
 class SuiteFile(Spec):
     about: str
     data: str
@@ -46,6 +59,7 @@ class SuiteFile(Spec):
     recipe: dict[str, dict[str, JsonValue]]
     table: list[Table]
     small: Small | None = None
+    slurm: Slurm = Slurm()
 
 
 @dataclass(frozen=True)

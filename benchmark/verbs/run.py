@@ -11,11 +11,12 @@ from benchmark.launch.spec import How, Spec
 from benchmark.matrix import Entry, counts, estimate, matrix
 from benchmark.store import Store
 from benchmark.suite import plan
-from benchmark.suite_file import read
+from benchmark.suite_file import Suite, read
 
 if TYPE_CHECKING:
     from benchmark.launch.worker import Summary
 
+LAUNCHERS = ("inline", "process", "slurm")
 DEVICES = ("auto", "cpu", "cuda")  # one of several GPUs: CUDA_VISIBLE_DEVICES
 Report = dict[str, Any]
 
@@ -33,6 +34,7 @@ def run_suite(
     threads: int | None,
     packed: int,
     jobs: int,
+    launcher: str,
     out: Path,
     data: Path | None,
     methods_from: tuple[Path, ...],
@@ -45,6 +47,9 @@ def run_suite(
         raise UnknownName("mode", mode, ("repeatable", "fast"))
     if device not in DEVICES:
         raise UnknownName("device", device, DEVICES)
+    launcher = launcher or ("process" if jobs > 1 else "inline")
+    if launcher not in LAUNCHERS:
+        raise UnknownName("launcher", launcher, LAUNCHERS)
     suite = read(name, sets, methods_from)
     store = Store(out)
     seconds = seconds_of(budget) if budget else None
@@ -70,11 +75,28 @@ def run_suite(
             launch=uuid4().hex, force=force,
         )  # fmt: skip
         specs = [_spec(entry, how, store) for entry in _in_order(todo, seconds)]
-        if jobs > 1:
+        if launcher == "slurm":
+            return _hand_over(suite, todo, specs, store, jobs, as_json)
+        if launcher == "process":
             summary = run_beside(specs, store, jobs, budget=seconds, debug=debug, to_stderr=as_json)
         else:
             summary = run_here(specs, store, budget=seconds, debug=debug, to_stderr=as_json)
     return _close(suite.name, entries, summary, as_json)
+
+
+def _hand_over(suite: Suite, todo: list[Entry], specs: list[Spec], store: Store, jobs: int, as_json: bool) -> int:
+    """Slurm does the rest; `status` shows it, and the same command later submits what is left."""
+    from benchmark.launch.slurm import queued, submit
+
+    hours = {entry.cell.id: entry.hours for entry in todo if entry.hours is not None}
+    already = queued(specs, store)
+    submitted = submit(specs, hours, store, suite.file.slurm, jobs)
+    if as_json:
+        print(json.dumps({"suite": suite.name, "submitted": submitted, "queued before": already}, indent=1))
+    else:
+        print(f"{len(submitted)} cells submitted, {len(already)} are in the queue already")
+        print(f"`prunebench status {suite.name} --watch` shows them; the same `run` again submits what is left.")
+    return 0
 
 
 def _in_order(todo: list[Entry], budget: float | None) -> list[Entry]:

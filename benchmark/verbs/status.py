@@ -1,22 +1,33 @@
-"""`status`: of a suite, of one run, of a store."""
+"""`status`: of a suite, of one run, of a store; once, or watched."""
 
+import time
 from pathlib import Path
 from typing import Any
 
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+
 from benchmark.errors import UserError
-from benchmark.matrix import counts, matrix
+from benchmark.launch.lease import state
+from benchmark.launch.view import Place, places, summary
+from benchmark.matrix import known_hours, matrix
 from benchmark.store import Store
 from benchmark.suite import plan
 from benchmark.suite_file import known, read
+
+LAST = 10  # lines of a run's log
+EVERY = 1.0  # seconds between two looks
 
 
 def show_status(what: str, tier: str, out: Path, methods_from: tuple[Path, ...]) -> Any:
     store = Store(out)
     if what in known() or what.endswith(".toml"):
-        suite = read(what, (), methods_from)
-        entries = matrix(plan(suite, tier), store, device="auto", mode="repeatable", methods_from=methods_from)
-        lines = [{"state": f"{e.state:8}", "id": e.cell.id, "cell": e.cell.name, "why": e.why} for e in entries]
-        return [*lines, {"state": counts(entries), "id": "", "cell": "", "why": ""}]
+        found = _look(what, tier, store, methods_from)
+        lines = [
+            {"state": f"{p.state:8}", "id": p.entry.cell.id, "cell": p.entry.cell.name, "why": p.why} for p in found
+        ]
+        return [*lines, {"state": summary(found), "id": "", "cell": "", "why": ""}]
     if what:
         return _status_of_run(what, store)
     ids = sorted(path.name for path in (out / "runs").glob("*")) if (out / "runs").is_dir() else []
@@ -30,6 +41,50 @@ def show_status(what: str, tier: str, out: Path, methods_from: tuple[Path, ...])
     }
 
 
+def watch_status(suite: str, tier: str, out: Path, methods_from: tuple[Path, ...], *, looks: int | None = None) -> None:
+    """The same, drawn anew every second until Ctrl-C, or until nothing is left to wait for."""
+    if suite not in known() and not suite.endswith(".toml"):
+        raise UserError("--watch wants a suite")
+    store = Store(out)
+    with Live(refresh_per_second=4) as live:
+        while looks is None or looks > 0:
+            found = _look(suite, tier, store, methods_from)
+            live.update(_drawn(found, store))
+            if all(place.state in ("done", "stale", "blocked") for place in found):
+                break
+            looks = None if looks is None else looks - 1
+            time.sleep(EVERY)
+
+
+def _look(suite: str, tier: str, store: Store, methods_from: tuple[Path, ...]) -> list[Place]:
+    planned = plan(read(suite, (), methods_from), tier)
+    entries = matrix(planned, store, device="auto", mode="repeatable", methods_from=methods_from)
+    return places(entries, store)
+
+
+def _drawn(found: list[Place], store: Store) -> RenderableType:
+    """Who works on what, then the matrix in numbers, then what failed."""
+    workers = Table("worker", "cell", "where it stands", "left", expand=True, box=None)
+    for place in (p for p in found if p.state == "running" and p.holder):
+        holder, now = place.holder, place.now or {}
+        who = f"{holder.host} {holder.job or holder.pid}" if holder else ""
+        left = f"{now['left'] / 60:.0f} min" if "left" in now else ""
+        workers.add_row(who, place.entry.cell.name, str(now.get("facts", "begins")), left)
+    failed = Table("failed", "why", expand=True, box=None)
+    for place in (p for p in found if p.state == "failed"):
+        failed.add_row(place.entry.cell.name, place.why)
+    return Group(workers, "", f"{summary(found)}; {_hours(found, store)}", *([failed] if failed.rows else []))
+
+
+def _hours(found: list[Place], store: Store) -> str:
+    """Spent on what is done; left for the rest, where runs like them have been recorded."""
+    spent = sum(s.record.cost.hours for p in found for s in store.of(p.entry.cell.id)[-1:])
+    rest = [p.entry for p in found if p.state in ("pending", "running", "failed")]
+    hours = known_hours(rest, store)
+    unknown = f" ({len(rest) - len(hours)} cells unknown)" if len(hours) < len(rest) else ""
+    return f"{spent:.2f} hours spent, about {sum(hours.values()):.2f} left{unknown}"
+
+
 def _status_of_run(id: str, store: Store) -> dict[str, Any]:
     from benchmark.engine.attempts import Attempts
 
@@ -39,12 +94,21 @@ def _status_of_run(id: str, store: Store) -> dict[str, Any]:
     if len(folders) > 1:
         raise UserError(f"{id} is the beginning of {len(folders)} ids; give more of it")
     name = folders.pop()
-    attempts = Attempts(store.run_folder(name))
+    folder = store.run_folder(name)
+    attempts = Attempts(folder)
     lines = attempts.lines()
     report: dict[str, Any] = {"id": name, "open attempts": sum(line["event"] == "start" for line in lines)}
     report["lost seconds"] = attempts.lost_seconds()
+    last = state(folder)
+    if last.holder:
+        where = f"{last.holder.host}, process {last.holder.pid}" + (
+            f", job {last.holder.job}" if last.holder.job else ""
+        )
+        report[f"lease {last.number}"] = f"{where}: {f'{last.ending} {last.why}'.strip() or 'at work'}"
     if lines:
         report["last"] = f"{lines[-1]['event']} {lines[-1].get('ending', '')} {lines[-1].get('why', '')}".strip()
     for stored in store.of(name):
         report[f"record {stored.content}"] = f"{stored.record.ending}, {stored.record.outcome.top1:.2f} %"
-    return report
+    log = folder / "log"
+    said = log.read_text().splitlines()[-LAST:] if log.is_file() else []
+    return report | {f"log {number - len(said)}": line for number, line in enumerate(said)}

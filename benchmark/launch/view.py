@@ -1,0 +1,53 @@
+"""Where a matrix stands right now, read from the run folders: who works on what, what waits, what failed and why."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from benchmark.launch.lease import Holder, state
+from benchmark.matrix import Entry
+from benchmark.store import Store
+
+STATES = ("done", "running", "pending", "failed", "stale", "blocked")
+
+
+@dataclass(frozen=True)
+class Place:
+    """One cell of the matrix, and what its folder says beside its records."""
+
+    entry: Entry
+    state: str
+    why: str
+    holder: Holder | None = None
+    now: dict[str, Any] | None = None  # what its worker last noted
+
+
+def places(entries: list[Entry], store: Store) -> list[Place]:
+    return [_place(entry, store) for entry in entries]
+
+
+def _place(entry: Entry, store: Store) -> Place:
+    folder = store.run_folder(entry.cell.id)
+    if entry.state == "done" or not folder.is_dir():
+        return Place(entry, entry.state, entry.why)
+    last = state(folder)
+    if last.taken and last.holder and not last.holder.is_dead():
+        return Place(entry, "running", f"on {last.holder.host}", last.holder, _noted(store, entry.cell.id))
+    if last.ending == "failed":
+        return Place(entry, "failed", last.why)
+    return Place(entry, entry.state, entry.why)
+
+
+def _noted(store: Store, id: str) -> dict[str, Any] | None:
+    path = store.run_folder(id) / "now.json"
+    try:
+        noted: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:  # it has not begun its first step
+        return None
+    return noted
+
+
+def summary(found: list[Place]) -> str:
+    counts = Counter(place.state for place in found)
+    return ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])

@@ -1,0 +1,125 @@
+"""A real Slurm of one node on this machine, for as long as the tests last."""
+
+import os
+import platform
+import pwd
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+NEEDED = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "scontrol", "scancel")
+
+CONF = """\
+ClusterName=prunebench
+SlurmctldHost={host}(127.0.0.1)
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=8000
+PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+JobAcctGatherType=jobacct_gather/none
+ReturnToService=2
+MpiDefault=none
+KillWait=5
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+SlurmctldPort=16817
+SlurmdPort=16818
+"""
+
+
+@dataclass
+class Cluster:
+    folder: Path
+    daemons: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start(self, name: str) -> None:
+        log = (self.folder / f"{name}.out").open("ab")
+        self.daemons[name] = subprocess.Popen([name, "-D"], stdout=log, stderr=log)
+
+    def stop(self, name: str) -> None:
+        daemon = self.daemons.pop(name)
+        daemon.terminate()
+        daemon.wait(timeout=60)
+
+    def restart_controller(self) -> None:
+        self.stop("slurmctld")
+        self.start("slurmctld")
+        self.wait_until_up()
+
+    def wait_until_up(self) -> None:
+        for _ in range(120):
+            said = subprocess.run(["sinfo", "--noheader", "--format=%t"], capture_output=True, text=True)
+            if said.returncode == 0 and said.stdout.strip() in ("idle", "mix", "alloc"):
+                return
+            time.sleep(0.5)
+        logs = "".join(path.read_text()[-2000:] for path in self.folder.glob("*.log"))
+        raise AssertionError(f"Slurm did not come up: {said.stdout} {said.stderr}\n{logs}")
+
+    def jobs(self) -> list[str]:
+        said = subprocess.run(
+            ["squeue", "--noheader", "--array", "--format=%i %t"], capture_output=True, text=True, check=True
+        )
+        return said.stdout.splitlines()
+
+    def wait_until_empty(self, seconds: float = 540) -> None:
+        end = time.monotonic() + seconds
+        while self.jobs():
+            assert time.monotonic() < end, f"still there: {self.jobs()}"
+            time.sleep(1)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    if missing := [name for name in NEEDED if not shutil.which(name)]:
+        pytest.skip(f"no Slurm here ({', '.join(missing)}); `apt-get install slurm-wlm munge`")
+    if os.geteuid():
+        pytest.skip("a Slurm of one's own needs root")
+    folder = tmp_path_factory.mktemp("slurm")
+    for name in ("state", "spool"):
+        (folder / name).mkdir()
+    munge = _munge()
+    conf = folder / "slurm.conf"
+    conf.write_text(CONF.format(host=platform.node().partition(".")[0], cpus=os.cpu_count(), folder=folder))
+    os.environ["SLURM_CONF"] = str(conf)
+    found = Cluster(folder)
+    try:
+        found.start("slurmctld")
+        found.start("slurmd")
+        found.wait_until_up()
+        yield found
+    finally:
+        subprocess.run(["scancel", "--user=root"], check=False)
+        for name in list(found.daemons):
+            found.stop(name)
+        munge.terminate()
+        del os.environ["SLURM_CONF"]
+
+
+def _munge() -> subprocess.Popen[bytes]:
+    """The daemon that vouches for who asks; with a key made here, if there is none."""
+    owner = pwd.getpwnam("munge")
+    key = Path("/etc/munge/munge.key")
+    if not key.exists():
+        key.write_bytes(secrets.token_bytes(1024))
+    os.chown(key, owner.pw_uid, owner.pw_gid)
+    key.chmod(0o400)
+    run = Path("/run/munge")
+    run.mkdir(mode=0o755, exist_ok=True)
+    os.chown(run, owner.pw_uid, owner.pw_gid)
+    subprocess.run(["pkill", "-x", "munged"], check=False)
+    return subprocess.Popen(["munged", "--foreground", "--force"], user="munge", group="munge")
