@@ -42,6 +42,23 @@ remove = {{ weights = [0.9] }}
 """
 
 
+SLOW = '''"""Two seconds an epoch, however fast the machine."""
+
+import time
+
+from benchmark import Run, method
+
+
+def rest(network, now):
+    time.sleep(1.0)
+
+
+@method(removes={"weights"}, version=1)
+def slow(run: Run) -> None:
+    run.train(weights=rest)
+'''
+
+
 def prunebench(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmark", "run", str(folder / "mine.toml"), *more]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -80,9 +97,13 @@ def test_an_array_ends_as_the_inline_matrix_does_and_a_cancelled_cell_is_picked_
 
 
 def test_a_job_that_hits_its_limit_goes_back_into_the_queue_and_finishes(cluster: Cluster, tmp_path: Path) -> None:
-    suite(tmp_path, last=0, minutes=3, epochs=2600, more="", methods='"one_cycle"')
+    lab = tmp_path / "lab"
+    lab.mkdir()
+    (lab / "slow.py").write_text(SLOW)
+    suite(tmp_path, last=0, minutes=3, epochs=100, methods='"lab:slow"')
     out = tmp_path / "slurm"
-    said = prunebench(tmp_path, "--out", str(out), "--launcher", "slurm", "--only", "method=one_cycle", "--json")
+    arguments = ("--out", str(out), "--methods", str(lab), "--only", "method=lab:slow")
+    said = prunebench(tmp_path, *arguments, "--launcher", "slurm", "--json")
     (id,) = json.loads(said.stdout)["submitted"]
     cluster.wait_until_empty(1400)
     (stored,) = Store(out).of(id)
