@@ -48,8 +48,8 @@ class Cluster:
     daemons: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self, name: str) -> None:
-        log = (self.folder / f"{name}.out").open("ab")
-        self.daemons[name] = subprocess.Popen([name, "-D"], stdout=log, stderr=log)
+        with (self.folder / f"{name}.out").open("ab") as log:
+            self.daemons[name] = subprocess.Popen([name, "-D"], stdout=log, stderr=log)
 
     def stop(self, name: str) -> None:
         daemon = self.daemons.pop(name)
@@ -107,6 +107,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         for name in list(found.daemons):
             found.stop(name)
         munge.terminate()
+        munge.wait()
         del os.environ["SLURM_CONF"]
 
 
