@@ -93,7 +93,7 @@ class Store:
             raise Damaged(f"{path}: its bytes are not those it is named after (edited or damaged); move it away")
         try:
             found = json.loads(data)
-            if found.get("format") != FORMAT:
+            if found.get("format") != FORMAT or found["format"] is True:
                 raise Damaged(f"{path}: format {found.get('format')!r}, this version reads {FORMAT}")
             record = Record.model_validate_json(data)
         except (ValidationError, ValueError, AttributeError) as error:
