@@ -20,6 +20,14 @@ class UnknownName(UserError):
         super().__init__(f"{where}unknown {kind} {name!r}; {hint}")
 
 
+class OutOfMemory(UserError):
+    """The device has no room for a run. Nothing is made smaller on the quiet: that would be another run."""
+
+
+class Stopped(Exception):
+    """Asked to stop; the checkpoint is written."""
+
+
 class NoData(UserError):
     """A data set that is not where it should be: every cell on it would say the same."""
 

@@ -19,17 +19,13 @@ from benchmark.engine.build import build
 from benchmark.engine.environment import Environment
 from benchmark.engine.training import Diverged, Trainer
 from benchmark.engine.weights import write_weights
-from benchmark.errors import NoData, UserError
+from benchmark.errors import NoData, OutOfMemory, Stopped, UserError
 from benchmark.network import count
 from benchmark.network.channels import Channels
 from benchmark.parent import find_parents
 from benchmark.result import Tries, record_of
 from benchmark.run import Progress, Run
 from benchmark.store import Store, Stored
-
-
-class Stopped(Exception):
-    """Asked to stop; the checkpoint is written."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,10 @@ def execute(cell: Cell, desk: Desk, *, force: bool = False) -> Stored:
     except Stopped:
         attempts.end("interrupted")
         raise
-    except BaseException as error:
+    except Exception as error:  # a process that ends here and now leaves no end, like a killed one: its work is lost
+        if why := desk.environment.why_out_of_memory(error):
+            attempts.end("out of memory", why)
+            raise OutOfMemory(f"{cell.name}: {why}") from error
         attempts.end("failed", f"{type(error).__name__}: {error}")
         raise
     attempts.end(stored.record.ending)
@@ -92,6 +91,7 @@ def _follow(run: Run, cell: Cell, desk: Desk) -> int | None:
 def _write_down(run: Run, cell: Cell, desk: Desk, attempts: Attempts, code: Code, diverged_at: int | None) -> Stored:
     tries = Tries(sum(line["event"] == "start" for line in attempts.lines()), attempts.lost_seconds(), desk.packed)
     record, side = record_of(run, cell, desk.environment, code, tries, diverged_at)
+    desk.watch(run)  # the last moment to learn that somebody else has the cell now
     write_weights(run.trainer.network, desk.store.weights(record.network.weights_hash))
     return desk.store.add(record, side)
 

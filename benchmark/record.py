@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
+from benchmark.canonical import digest
 from benchmark.cell import Cell, Spec
 from benchmark.code import Code
 
@@ -39,7 +40,8 @@ class Network(Spec):
     removed: float  # in the target's own unit
     weights_hash: str
     latency: dict[str, tuple[float, float]] | None = None  # ms of a pass: median, quartile range; cut networks only
-    LATER = ("latency",)
+    path: str = ""  # hash of what was zero in each layer after each epoch, where weights are masked
+    LATER = ("latency", "path")
 
 
 class Cost(Spec):
@@ -99,3 +101,9 @@ class Record(Spec):
 
 
 Side = dict[str, Any]
+
+
+def path_of(curves: list[dict[str, Any]]) -> str:
+    """The zeros of every layer after every epoch depend on schedule and mask alone, on no processor."""
+    zeros = [point["nonzeros"] for point in curves if "nonzeros" in point]
+    return digest(zeros)[:12] if zeros else ""

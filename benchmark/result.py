@@ -17,7 +17,7 @@ from benchmark.engine.latency import latencies
 from benchmark.engine.weights import weights_hash
 from benchmark.network import count
 from benchmark.network.targets import NEAR
-from benchmark.record import Cost, How, Network, Outcome, Record
+from benchmark.record import Cost, How, Network, Outcome, Record, path_of
 from benchmark.run import Run
 from benchmark.store import pack_side
 
@@ -75,6 +75,7 @@ def record_of(
             removed=run.measure(),
             weights_hash=weights_hash(network),
             latency=latencies(network, dense, cell.recipe, batches) if progress.kept else None,
+            path=path_of(progress.curves),
         ),
         cost=Cost(
             train=run.meter.hours("train"),

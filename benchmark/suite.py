@@ -36,6 +36,7 @@ class Planned:
 
 
 TIERS = ("full", "small")
+MOST_SEEDS = 100_000
 
 
 def plan(suite: Suite, tier: str = "full", only: str = "") -> list[Planned]:
@@ -72,6 +73,8 @@ def seeds_of(seeds: Seeds, where: object = "") -> list[int]:
             raise UserError(f'{where}seeds {seeds!r}: write "0-4", "0,3,7" or a list') from None
         if any(len(end) > 2 for end in ends):
             raise UserError(f'{where}seeds {seeds!r}: write "0-4", "0,3,7" or a list')
+        if sum(end[-1] - end[0] for end in ends) > MOST_SEEDS:
+            raise UserError(f"{where}seeds {seeds!r}: more than {MOST_SEEDS}")
         out = [seed for low, *high in ends for seed in range(low, (high or [low])[0] + 1)]
     if not out or len(set(out)) != len(out) or min(out) < 0:
         raise UserError(f"{where}seeds {seeds!r}: different whole numbers from 0, at least one")

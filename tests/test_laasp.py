@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.errors import UserError
-from benchmark.execute import Desk, Stopped, execute
+from benchmark.errors import Stopped, UserError
+from benchmark.execute import Desk, execute
 from benchmark.network import cuts, scoring
 from benchmark.network.channels import Channels
 from benchmark.view import View

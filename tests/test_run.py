@@ -9,8 +9,8 @@ import torch
 
 from benchmark import find
 from benchmark.engine import checkpoint
-from benchmark.errors import UserError
-from benchmark.execute import Desk, Stopped, execute
+from benchmark.errors import Stopped, UserError
+from benchmark.execute import Desk, execute
 from benchmark.run import Run
 from tests.conftest import finish, make_desk, recipe, tiny
 

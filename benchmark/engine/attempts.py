@@ -53,7 +53,8 @@ class Attempts:
     def _append(self, line: dict[str, Any]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         line |= {"when": time.time(), "host": platform.node(), "pid": os.getpid()}
-        with self.path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        with self.path.open("a+b") as file:
+            torn = file.tell() and self.path.read_bytes()[-1:] != b"\n"  # by a kill in the middle of a line
+            file.write(b"\n" * torn + json.dumps(line).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())

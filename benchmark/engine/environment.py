@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
+import psutil
 import torch
 
 from benchmark.errors import UserError
@@ -42,6 +43,22 @@ class Environment:
 
     def versions(self) -> dict[str, str]:
         return {name: version(name) for name in LIBRARIES} | {"isa": torch.backends.cpu.get_cpu_capability()}
+
+    def why_out_of_memory(self, error: Exception) -> str:
+        """What to tell of an error that means the memory was too small; empty for any other."""
+        said = str(error).lower()
+        words = ("out of memory", "can't allocate memory", "cannot allocate memory")
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not any(each in said for each in words):
+            return ""
+        if self.device.type == "cuda":
+            free, total = torch.cuda.mem_get_info(self.device)
+            advice = "let fewer runs share the GPU, or take a larger one"
+        else:
+            memory = psutil.virtual_memory()
+            free, total = memory.available, memory.total
+            advice = "let fewer runs share the machine (-j), or take a larger one"
+        gib = [f"{each / 2**30:.2f} GiB" for each in (self.peak_memory(), free, total)]
+        return f"out of memory at a peak of {gib[0]}, with {gib[1]} of {gib[2]} free; {advice}"
 
     def forget_peak_memory(self) -> None:
         """The next `peak_memory` speaks of what comes from here on."""

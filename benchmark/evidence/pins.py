@@ -12,7 +12,7 @@ from benchmark import find
 from benchmark.canonical import digest
 from benchmark.code import Code, code_of
 from benchmark.errors import UserError
-from benchmark.record import Record
+from benchmark.record import Record, path_of
 from benchmark.store import Store, Stored, write_safely
 from benchmark.suite import Planned
 
@@ -47,7 +47,7 @@ def pin_of(stored: Stored, store: Store) -> Pin:
         macs=record.network.macs,
         macs_dense=record.network.macs_dense,
         params_dense=record.network.params_dense,
-        path=path_of(stored, store),
+        path=masked_path(stored, store),
         weights=record.network.weights_hash,
         code=meaning(record.code),
         fingerprint=record.how.fingerprint,
@@ -59,10 +59,9 @@ def pin_of(stored: Stored, store: Store) -> Pin:
     )
 
 
-def path_of(stored: Stored, store: Store) -> str:
-    """The zeros of every layer after every epoch depend on schedule and mask alone, on no processor."""
-    zeros = [point["nonzeros"] for point in store.side(stored)["curves"] if "nonzeros" in point]
-    return digest(zeros)[:12] if zeros else ""
+def masked_path(stored: Stored, store: Store) -> str:
+    """The record says it; one from before it did has it in its curves."""
+    return stored.record.network.path or path_of(store.side(stored)["curves"])
 
 
 def meaning(code: Code) -> str:

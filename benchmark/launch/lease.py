@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.errors import Stopped, UserError
+
 STALE = 120.0  # seconds without a sign of life
 
 
@@ -46,7 +48,7 @@ class Holder:
 NOBODY_KNOWN = Holder("", "", 0, 0, "")
 
 
-class LeaseLost(Exception):
+class LeaseLost(Stopped):
     """Another worker took the cell over; what this one does no longer counts."""
 
 
@@ -140,12 +142,14 @@ def last_number(folder: Path) -> int:
 
 def _create(path: Path, content: dict[str, Any]) -> bool:
     """Only one can: that the file is there is what counts, what is in it tells more."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x") as file:
             file.write(json.dumps(content))
     except FileExistsError:
         return False
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
     return True
 
 

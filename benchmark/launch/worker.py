@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from benchmark.errors import NoData, UserError
-from benchmark.execute import Desk, Stopped, execute
+from benchmark.errors import NoData, Stopped, UserError
+from benchmark.execute import Desk, execute
 from benchmark.launch.lease import Holder, Lease, LeaseLost, Watch, state
 from benchmark.launch.progress import Display
 from benchmark.launch.spec import Spec
@@ -118,10 +118,10 @@ def _run(
     first = before is None or before.launch != spec.how.launch
     try:
         stored = execute(cell, replace(desk, stop=stop, say=display.say, watch=alive), force=spec.how.force and first)
-    except Stopped:
-        lease.give_back("interrupted")
     except LeaseLost as lost:
         display.say(f"left     {cell.name}: {lost}")
+    except Stopped:
+        lease.give_back("interrupted")
     except Exception as error:
         if isinstance(error, NoData):
             unusable[cell.data] = _why(error)

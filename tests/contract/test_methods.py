@@ -11,7 +11,7 @@ import benchmark
 from benchmark import find
 from benchmark.cell import CHANNEL_KINDS
 from benchmark.engine.environment import Environment
-from benchmark.execute import Stopped
+from benchmark.errors import Stopped
 from benchmark.verify import verify
 from tests.conftest import finish, make_desk, recipe
 
