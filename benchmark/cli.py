@@ -87,6 +87,14 @@ def work() -> None:
     worker_main(json.loads(sys.stdin.readline()))
 
 
+@app.command(hidden=True)
+def rank(id: str, store: Path, force: bool = False) -> None:
+    """One of the processes that train a cell together; torchrun starts it."""
+    from benchmark.launch.together import rank_main
+
+    rank_main(id, store, force)
+
+
 @app.command()
 def status(
     what: Annotated[str, typer.Argument(help="A suite, or the beginning of a run's id; else the store.")] = "",

@@ -17,6 +17,7 @@ from benchmark.engine.attempts import Attempts
 from benchmark.engine.batches import Batches
 from benchmark.engine.build import build
 from benchmark.engine.environment import Environment
+from benchmark.engine.ranks import ALONE, Ranks
 from benchmark.engine.training import Diverged, Trainer
 from benchmark.engine.weights import write_weights
 from benchmark.errors import NoData, OutOfMemory, Stopped, UserError
@@ -38,6 +39,7 @@ class Desk:
     methods_from: tuple[Path, ...] = ()
     save_every: float = 60.0  # seconds between checkpoints
     packed: int = 1  # runs that share this machine, for the record
+    ranks: Ranks = ALONE  # the processes that train this cell together
     stop: Callable[[], bool] = lambda: False
     say: Callable[[str], None] = print
     watch: Callable[[Run], None] = lambda run: None
@@ -74,6 +76,16 @@ def execute(cell: Cell, desk: Desk, *, force: bool = False) -> Stored:
     return stored
 
 
+def assist(cell: Cell, desk: Desk) -> None:
+    """One more process of a cell that several train together: it makes the same calls and writes nothing."""
+    code = code_of(cell, desk.methods_from)
+    saved = _checkpoint(cell, desk, code)
+    run = _prepare(cell, desk, None, code)
+    if saved:
+        run.resume(Progress(**json.loads(saved["progress"])), saved["trainer"])
+    _follow(run, cell, desk)
+
+
 def _follow(run: Run, cell: Cell, desk: Desk) -> int | None:
     """The method, from its first line; what its journal tells of is passed over. The epoch it diverged in."""
     if desk.environment.fingerprint not in run.progress.fingerprints:
@@ -101,8 +113,9 @@ def _checkpoint(cell: Cell, desk: Desk, code: Code) -> checkpoint.State | None:
     folder = desk.store.run_folder(cell.id)
     saved = checkpoint.load(folder, desk.say)
     if saved and (other := _differs(saved, code, desk.environment)):
-        desk.say(f"{cell.name}: its checkpoint is of other {other}; starting afresh")
-        checkpoint.discard(folder)
+        if desk.ranks.leads:
+            desk.say(f"{cell.name}: its checkpoint is of other {other}; starting afresh")
+            checkpoint.discard(folder)
         return None
     return saved
 
@@ -136,7 +149,7 @@ def _load_images(data: str, size: int | None, root: Path) -> Images:
     return images
 
 
-def _prepare(cell: Cell, desk: Desk, attempts: Attempts, code: Code) -> Run:
+def _prepare(cell: Cell, desk: Desk, attempts: Attempts | None, code: Code) -> Run:
     desk.environment.forget_peak_memory()
     images = load_images(cell, desk.data_root)
     batches = Batches(images, cell.recipe, cell.seed, desk.environment.device)
@@ -144,20 +157,25 @@ def _prepare(cell: Cell, desk: Desk, attempts: Attempts, code: Code) -> Run:
     shape = (batches.channels, batches.size, batches.size)
     cuts = cell.remove is not None and cell.remove.kind in CHANNEL_KINDS
     channels = Channels(network, shape, batches.classes, cell.model) if cuts else None
-    trainer = Trainer(network, batches, cell.recipe)
+    trainer = Trainer(network, batches, cell.recipe, desk.ranks)
     last_save = time.monotonic()
 
     def save(progress: Progress) -> None:
         nonlocal last_save
+        last_save = time.monotonic()
+        if not desk.ranks.leads:
+            return
         head = {"code": _hash(code), "how": _how(desk.environment), "progress": json.dumps(asdict(progress))}
         state = head | {"trainer": trainer.state()}
         checkpoint.save(desk.store.run_folder(cell.id), state)
-        last_save = time.monotonic()
 
     def check_in(run: Run) -> bool:
-        attempts.beat()
+        if attempts:
+            attempts.beat()
         desk.watch(run)
-        if desk.stop():
+        if desk.ranks.size > 1 and run.trainer.step:  # sums of an epoch under way lie with several processes
+            return False
+        if desk.ranks.agreed(desk.stop):
             run.save()
             raise Stopped
         return time.monotonic() - last_save >= desk.save_every

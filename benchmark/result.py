@@ -77,11 +77,11 @@ def record_of(
             latency=latencies(network, dense, cell.recipe, batches) if progress.kept else None,
             path=path_of(progress.curves),
         ),
-        cost=Cost(
-            train=run.meter.hours("train"),
-            search=run.meter.hours("search"),
-            recover=run.meter.hours("recover"),
-            evaluate=run.meter.hours("evaluate"),
+        cost=Cost(  # hours of devices: of one wall clock, as many as there are processes
+            train=run.meter.hours("train") * cell.gpus,
+            search=run.meter.hours("search") * cell.gpus,
+            recover=run.meter.hours("recover") * cell.gpus,
+            evaluate=run.meter.hours("evaluate") * cell.gpus,
             lost=tries.lost_seconds / 3600,
             training_macs=progress.training_macs,
             search_macs=progress.search_macs,

@@ -136,7 +136,7 @@ class Run:
     def ask(self, look: Callable[..., Json], *args: Json) -> Json:
         """`look(view, *args)`: search for something, change nothing; a small JSON value comes back."""
         name = f"ask {look.__name__}"
-        return self._call(name, list(args), lambda: self._ask(look, *args))
+        return self._call(name, list(args), lambda: self.trainer.ranks.agreed(lambda: self._ask(look, *args)))
 
     def cut(self, kept: Kept, *, momentum: str = "keep") -> None:
         """Remove every channel that `kept` does not name, in the groups that it names, for real.
@@ -274,7 +274,8 @@ class Run:
         seen: dict[str, Json] = {"macs": self.macs, "removed": self.measure()}
         if self.kind == "weights":
             seen["nonzeros"] = list(masks.nonzeros(network).values())
-        if kind == "train" and ((at + 1) % recipe.test_every == 0 or at >= self.epochs - 10):
+        looks = kind == "train" and ((at + 1) % recipe.test_every == 0 or at >= self.epochs - 10)
+        if looks and self.trainer.ranks.leads:
             with self.meter.on("evaluate"):
                 seen["test"] = evaluate(network, batches, batches.test).top1
                 if recipe.validation:
@@ -322,6 +323,7 @@ class Run:
             raise UserError(f"cut(momentum={momentum!r}): keep or reset")
         channels = self._remove(kept, momentum)
         self.progress.kept = channels.kept
+        self.trainer.ranks.check_equal("their cuts", digest([kept, channels.widths]))
         return {"macs": self.macs, "widths": {name: channels.widths[name] for name in kept}}
 
     def _remove(self, kept: Kept, momentum: str) -> Channels:

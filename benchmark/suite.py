@@ -95,6 +95,8 @@ def _plan_table(suite: Suite, index: int, table: Table, tier: str) -> Iterator[P
         recipe = recipe.model_copy(update={"epoch_images": small.epoch_images, "size": None})
     if recipe.epoch_images and recipe.batch > recipe.epoch_images:
         raise UserError(f"{where / 'recipe'}batch {recipe.batch} is larger than an epoch of {recipe.epoch_images}")
+    if recipe.batch % table.gpus:
+        raise UserError(f"{where / 'gpus'}a batch of {recipe.batch} cannot be shared by {table.gpus} processes")
     methods: list[Entry] = [(_dense(), "dense", [None])]  # the reference of every table
     methods += [_method(suite, entry, table, where / "methods") for entry in table.methods if entry != "dense"]
     methods += [_method(suite, name, table, where) for name in _guests(suite, table)]
@@ -109,7 +111,9 @@ def _plan_table(suite: Suite, index: int, table: Table, tier: str) -> Iterator[P
         for method, label, removes in methods:
             for remove in removes:
                 for seed in seeds_of(table.seeds or suite.file.seeds, where / "seeds"):
-                    asked = Cell(data=data, model=model, method=method, remove=remove, recipe=recipe, seed=seed)
+                    asked = Cell(
+                        data=data, model=model, method=method, remove=remove, recipe=recipe, seed=seed, gpus=table.gpus
+                    )  # fmt: skip
                     cell, parents = with_parents(asked, methods, suite.methods_from, where / "methods")
                     yield Planned(cell, table.name, label, floor, table.track, parents)
 

@@ -35,6 +35,7 @@ class Table(Spec):
     remove: dict[Kind, list[Amount]] = {}
     data: str | None = None
     seeds: Seeds | None = None
+    gpus: Annotated[int, Field(gt=0)] = 1  # processes that train each cell together, a device each
     about: str = ""
 
 

@@ -14,6 +14,7 @@ from benchmark.engine.batches import Batches, seed_of
 from benchmark.engine.layout import layout
 from benchmark.engine.optimizers import optimizer_for, set_rates
 from benchmark.engine.precision import autocast
+from benchmark.engine.ranks import ALONE, Ranks
 from benchmark.engine.rates import rate
 from benchmark.network import cuts
 
@@ -48,8 +49,8 @@ class Epoch:
 class Trainer:
     """A network, its optimizer and its counters. Bit for bit the same from the same state."""
 
-    def __init__(self, network: nn.Module, batches: Batches, recipe: Recipe) -> None:
-        self.recipe, self.batches = recipe, batches
+    def __init__(self, network: nn.Module, batches: Batches, recipe: Recipe, ranks: Ranks = ALONE) -> None:
+        self.recipe, self.batches, self.ranks = recipe, batches, ranks
         self.network = network.to(batches.device)
         self._lay_out()
         self.optimizer = optimizer_for(self.network, recipe)
@@ -76,16 +77,18 @@ class Trainer:
         synchronisation with the device, at the end. `after_step` may save, and may raise to stop.
         """
         network, optimizer, recipe, steps = self.network, self.optimizer, self.recipe, self.batches.steps
+        share, forward = self.ranks.share, self.forward
         order = self.batches.order(self.trained)
         network.train()
         while self.step < steps:
             lr = set_rates(optimizer, recipe, max(0, at - lag) + self.step / steps)
             now = Now(progress=(at * steps + self.step + 1) / (recipe.epochs * steps), lr=lr)
-            images, labels = self.batches.batch(order, self.trained, self.step)
+            images, labels = map(share, self.batches.batch(order, self.trained, self.step))
             if self._draws:  # dropout draws from torch's own generator: keyed like everything else
-                torch.manual_seed(seed_of("dropout", self.batches.seed, self.trained, self.step))
+                key = (self.batches.seed, self.trained, self.step, *([self.ranks.rank] if self.ranks.rank else []))
+                torch.manual_seed(seed_of("dropout", *key))
             with autocast(images.device, recipe.precision):
-                scores = network(images)
+                scores = forward(images)
                 error = F.cross_entropy(scores, labels, label_smoothing=recipe.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
             (error + loss(network, now) if loss else error).backward()
@@ -98,8 +101,8 @@ class Trainer:
             self.right += (scores.detach().argmax(1) == labels).sum()
             self.step += 1
             after_step()
-        loss_mean = self.loss_sum.item() / steps
-        top1 = 100 * self.right.item() / (steps * recipe.batch)
+        loss_mean = self.ranks.total(self.loss_sum).item() / (steps * self.ranks.size)
+        top1 = 100 * self.ranks.total(self.right).item() / (steps * recipe.batch)
         self.trained, self.step = self.trained + 1, 0
         self._reset_sums()
         finite = torch.stack([parameter.isfinite().all() for parameter in network.parameters()]).all()
@@ -164,6 +167,7 @@ class Trainer:
         form = layout(self.network, self.recipe, self.batches.device)
         self.network.to(memory_format=form)  # type: ignore[call-overload]
         self.batches.layout = form
+        self.forward = self.ranks.spread(self.network, self.batches.device)
 
     def _reset_sums(self) -> None:
         self.loss_sum = torch.zeros((), device=self.batches.device)

@@ -73,7 +73,8 @@ class Lease:
         for number in range(self.before.number, 0, -1):
             path = self.folder / f"lease.{number:04d}"
             theirs, over = _read(path) or {}, _read(path.with_name(f"{path.name}.over"))
-            if over is not None or any(theirs.get(key) != mine.get(key) for key in ("launch", "began_at")):
+            ended = over is not None and over.get("ending") != "died"
+            if ended or any(theirs.get(key) != mine.get(key) for key in ("launch", "began_at")):
                 return self.before.number - number
         return self.before.number
 

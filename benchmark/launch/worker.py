@@ -17,6 +17,7 @@ from benchmark.launch.lease import Holder, Lease, LeaseLost, Watch, state
 from benchmark.launch.progress import Display
 from benchmark.launch.spec import Spec
 from benchmark.launch.stop import StopAsked
+from benchmark.launch.together import Died, train_together
 from benchmark.matrix import is_done
 from benchmark.run import Run
 from benchmark.store import Store, Stored
@@ -116,8 +117,16 @@ def _run(
 
     before = lease.before.holder
     first = before is None or before.launch != spec.how.launch
+    force = spec.how.force and first
     try:
-        stored = execute(cell, replace(desk, stop=stop, say=display.say, watch=alive), force=spec.how.force and first)
+        if cell.gpus > 1:
+            train_together(cell, desk.store, lease, stop, force)
+            stored = desk.store.of(cell.id)[-1]
+        else:
+            stored = execute(cell, replace(desk, stop=stop, say=display.say, watch=alive), force=force)
+    except Died as died:
+        lease.give_back("died", str(died))
+        display.say(f"died     {cell.name}: {died}; going on from its checkpoint")
     except LeaseLost as lost:
         display.say(f"left     {cell.name}: {lost}")
     except Stopped:

@@ -1,0 +1,83 @@
+"""The processes that train one cell together, each on its share of every batch. Alone, nothing is sent.
+
+All of them run the method; what it decides by looking (`ask`) the leader decides for all. Batch norm
+looks at a process's own share, so the number of processes is part of what was asked.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+
+from benchmark.errors import UserError
+
+PATIENCE = timedelta(minutes=30)  # the others wait while the leader searches or evaluates
+
+
+@dataclass(frozen=True)
+class Ranks:
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Only the leader writes anything."""
+        return self.rank == 0
+
+    def share(self, whole: Tensor) -> Tensor:
+        """This process's part of a batch."""
+        if self.size == 1:
+            return whole
+        each, left = divmod(len(whole), self.size)
+        if left:
+            raise UserError(f"a batch of {len(whole)} cannot be shared by {self.size} processes")
+        return whole[self.rank * each : (self.rank + 1) * each]
+
+    def agreed(self, work: Callable[[], Any]) -> Any:
+        """What the leader finds, known to all."""
+        if self.size == 1:
+            return work()
+        found = [work() if self.leads else None]
+        distributed.broadcast_object_list(found, src=0)
+        return found[0]
+
+    def check_equal(self, what: str, value: str) -> None:
+        """All must have come to the same; if not, nothing they train on is worth anything."""
+        if self.size == 1:
+            return
+        found: list[Any] = [None] * self.size
+        distributed.all_gather_object(found, value)
+        if len(set(found)) > 1:
+            raise RuntimeError(f"the processes differ in {what}: {', '.join(found)}")
+
+    def total(self, value: Tensor) -> Tensor:
+        if self.size > 1:
+            distributed.all_reduce(value)
+        return value
+
+    def spread(self, network: nn.Module, device: torch.device) -> nn.Module:
+        """The network as each calls it in training: its gradients are the mean over all shares."""
+        if self.size == 1:
+            return network
+        devices = [device.index] if device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(network, device_ids=devices, broadcast_buffers=False)
+
+
+ALONE = Ranks()
+
+
+def join(device: str) -> Ranks:
+    """Take the place that torchrun has given this process."""
+    backend = "nccl" if device.startswith("cuda") else "gloo"
+    if backend == "nccl":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    distributed.init_process_group(backend, timeout=PATIENCE)
+    return Ranks(distributed.get_rank(), distributed.get_world_size())
+
+
+def leave() -> None:
+    distributed.destroy_process_group()

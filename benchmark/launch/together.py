@@ -1,0 +1,74 @@
+"""A cell that several processes train together: torchrun starts them, this file is what each of them does."""
+
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from benchmark.cell import Cell
+from benchmark.engine import ranks
+from benchmark.engine.attempts import Attempts
+from benchmark.errors import Stopped
+from benchmark.execute import assist, execute
+from benchmark.launch.lease import Lease
+from benchmark.launch.progress import Display
+from benchmark.launch.spec import read_spec
+from benchmark.launch.stop import StopAsked
+from benchmark.store import Store
+
+GRACE = 60.0  # seconds until processes that were asked to stop are stopped
+
+
+class Died(Exception):
+    """One of the processes is gone, and torchrun has ended the others."""
+
+
+def train_together(cell: Cell, store: Store, lease: Lease, stop: StopAsked, force: bool) -> None:
+    """The worker's side: start them, keep the lease alive, pass a wish to stop on."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={cell.gpus}"]
+    command += ["-m", "benchmark", "rank", cell.id, str(store.root.resolve()), *(["--force"] if force else [])]
+    group = subprocess.Popen(command, start_new_session=True)
+    asked = 0.0
+    try:
+        while group.poll() is None:
+            time.sleep(0.2)
+            lease.beat()
+            if stop() and not asked:
+                asked = time.monotonic()
+                group.terminate()
+            if asked and time.monotonic() - asked > GRACE:
+                group.kill()
+    finally:
+        if group.poll() is None:
+            group.kill()
+            group.wait()
+    if stop():
+        raise Stopped
+    if group.returncode:
+        last = (Attempts(store.run_folder(cell.id)).lines() or [{}])[-1]
+        if last.get("event") == "end":
+            raise RuntimeError(str(last["why"]))
+        raise Died(f"one of its {cell.gpus} processes died")
+
+
+def rank_main(id: str, root: Path, force: bool) -> None:
+    """One of the processes: the leader writes, the others assist."""
+    from benchmark.launch.local import desk_for
+
+    store = Store(root)
+    spec = read_spec(id, store)
+    stop = StopAsked()
+    desk = desk_for(spec.how, store)
+    mine = ranks.join(desk.environment.device.type)
+    with stop.on_signals(), Display(1) as display:
+        desk = replace(desk, stop=stop, ranks=mine)
+        try:
+            if mine.leads:
+                display.begin(0, spec.cell.name, store.run_folder(id))
+                execute(spec.cell, replace(desk, watch=display.watch, say=display.say), force=force)
+            else:
+                assist(spec.cell, replace(desk, say=lambda line: None))
+        except Stopped:
+            pass
+    ranks.leave()

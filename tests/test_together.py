@@ -1,0 +1,132 @@
+"""Several processes on one cell: the same cut on each, the weights of one that sees all halves, deaths survived."""
+
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from benchmark.cell import Cell
+from benchmark.engine.environment import Environment
+from benchmark.engine.optimizers import set_rates
+from benchmark.engine.ranks import Ranks
+from benchmark.engine.rates import rate
+from benchmark.engine.training import Epoch, Now, Trainer
+from benchmark.errors import UserError
+from benchmark.execute import execute
+from benchmark.launch.lease import state
+from benchmark.launch.local import summary_of
+from benchmark.suite import plan
+from benchmark.suite_file import read
+from tests.conftest import make_desk, recipe, tiny
+from tests.test_launch import asked, children_of, end_of, go, in_child
+
+SIZE = 2
+
+
+def both(method: str, **options: Any) -> Cell:
+    return tiny(method, gpus=SIZE, **({"recipe": recipe(epochs=4, precision="fp32")} | options))
+
+
+def in_halves(self: Trainer, at: int, *, loss: Any = None, grads: Any = None, weights: Any = None, **_: Any) -> Epoch:
+    """What two processes do, done by one: half a batch after the other, then one step; the leader counts."""
+    network, steps = self.network, self.batches.steps
+    order = self.batches.order(self.trained)
+    network.train()
+    for step in range(steps):
+        lr = set_rates(self.optimizer, self.recipe, at + step / steps)
+        now = Now((at * steps + step + 1) / (self.recipe.epochs * steps), lr)
+        batch = self.batches.batch(order, self.trained, step)
+        self.optimizer.zero_grad()
+        for place in range(SIZE):
+            buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
+            images, labels = (Ranks(place, SIZE).share(part) for part in batch)
+            error = F.cross_entropy(network(images), labels)
+            ((error + loss(network, now) if loss else error) / SIZE).backward()
+            if place:
+                for name, buffer in network.named_buffers():
+                    buffer.copy_(buffers[name])
+        if grads:
+            grads(network, now)
+        self.optimizer.step()
+        if weights:
+            weights(network, now)
+    self.trained += 1
+    return Epoch(0.0, 0.0, rate(self.recipe, at + (steps - 1) / steps))
+
+
+@pytest.mark.parametrize(
+    ("method", "model"), [("ocspruner", "resnet_tiny"), ("ocspruner", "resnet20"), ("one_cycle", "resnet_tiny")]
+)
+def test_two_processes_train_as_one_that_sees_both_halves(
+    method: str, model: str, tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = both(method, model=model, **({"config": {"sl_end": 2}} if method == "ocspruner" else {}))
+    desk = make_desk(tmp_path / "two", environment)
+    specs = asked([cell], desk.store)
+    go(specs, desk)
+    assert summary_of(specs, desk.store, "").failed == {}
+    (two,) = desk.store.of(cell.id)
+    monkeypatch.setattr(Trainer, "epoch", in_halves)
+    one = execute(cell, make_desk(tmp_path / "one", environment))
+    assert two.record.network.weights_hash == one.record.network.weights_hash
+    assert two.record.outcome.top1 == one.record.outcome.top1
+    assert desk.store.side(two).get("kept") == make_desk(tmp_path / "one", environment).store.side(one).get("kept")
+
+
+def test_one_process_is_another_experiment_than_two() -> None:
+    assert both("one_cycle").id != replace_gpus(both("one_cycle"), 1).id
+
+
+def replace_gpus(cell: Cell, gpus: int) -> Cell:
+    return cell.model_copy(update={"gpus": gpus})
+
+
+def test_hours_are_of_all_devices(tmp_path: Path, environment: Environment) -> None:
+    cell, desk = both("dense"), make_desk(tmp_path, environment)
+    start = time.perf_counter()
+    go(asked([cell], desk.store), desk)
+    wall = time.perf_counter() - start
+    (stored,) = desk.store.of(cell.id)
+    assert 0 < stored.record.cost.train * 3600 < SIZE * wall
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="7 cannot be shared by 2"):
+        Ranks(0, 2).share(torch.zeros(7))
+    path = tmp_path / "mine.toml"
+    from tests.conftest import SUITE
+
+    path.write_text(SUITE.replace('name = "first"', 'name = "first"\ngpus = 3'))
+    with pytest.raises(UserError, match=r"mine\.toml:\d+: a batch of 128 cannot be shared by 3 processes"):
+        plan(read(str(path)))
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_the_attempt_within_a_minute_and_it_goes_on(
+    tmp_path: Path, environment: Environment
+) -> None:
+    cell = both("one_cycle", recipe=recipe(epochs=60, precision="fp32"))
+    whole, desk = make_desk(tmp_path / "whole", environment), make_desk(tmp_path / "killed", environment)
+    go(asked([cell], whole.store), whole)
+    specs = asked([cell], desk.store)
+    worker = in_child(lambda: go(specs, replace(desk, save_every=0.0)))
+    folder = desk.store.run_folder(cell.id)
+    while not (folder / "now.json").exists():
+        time.sleep(0.1)
+    time.sleep(1.0)
+    (torchrun,) = children_of(worker)
+    before = state(folder).number
+    os.kill(children_of(torchrun)[-1], signal.SIGKILL)
+    start = time.monotonic()
+    while state(folder).number == before:
+        time.sleep(0.1)
+    assert time.monotonic() - start < 60
+    assert end_of(worker) == 0
+    weights = [d.store.of(cell.id)[0].record.network.weights_hash for d in (whole, desk)]
+    assert weights[0] == weights[1]
