@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from benchmark.network.criteria import scaled_square as scaled_square
     from benchmark.network.criteria import scores as scores
     from benchmark.network.groups import Group as Group
+    from benchmark.network.masks import hold_zeros as hold_zeros
+    from benchmark.network.masks import prunable as prunable
+    from benchmark.network.masks import zero_lowest as zero_lowest
     from benchmark.network.schedules import lowest as lowest
     from benchmark.network.schedules import prune_along as prune_along
     from benchmark.network.targets import NEAR as NEAR
@@ -33,7 +36,10 @@ FACE = {
     "Run": "benchmark.run",
     "UserError": "benchmark.errors",
     "View": "benchmark.view",
+    "hold_zeros": "benchmark.network.masks",
     "lowest": "benchmark.network.schedules",
+    "prunable": "benchmark.network.masks",
+    "zero_lowest": "benchmark.network.masks",
     "method": "benchmark.registry",
     "model": "benchmark.registry",
     "dataset": "benchmark.registry",
@@ -51,12 +57,15 @@ __all__ = [
     "UserError",
     "View",
     "dataset",
+    "hold_zeros",
     "lowest",
     "method",
     "model",
+    "prunable",
     "prune_along",
     "scaled_square",
     "scores",
+    "zero_lowest",
 ]
 
 

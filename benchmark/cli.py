@@ -67,6 +67,7 @@ def run(
     stale: Annotated[bool, typer.Option("--stale", help="Redo the cells whose record is of other code.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run even what is done, from the start.")] = False,
     as_json: AsJson = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Run what is not done yet of a suite."""
     from benchmark.verbs.run import run_suite
@@ -74,7 +75,8 @@ def run(
     code = run_suite(
         suite, dry=dry, only=only, sets=tuple(set or ()), tier=tier, budget=budget, device=device, mode=mode,
         threads=threads, packed=packed, jobs=jobs, launcher=launcher, out=out, data=data,
-        methods_from=tuple(methods or ()), stale=stale, force=force, as_json=as_json, debug="--debug" in sys.argv,
+        methods_from=tuple(methods or ()), stale=stale, force=force, as_json=as_json,
+        debug=debug or "--debug" in sys.argv,
     )  # fmt: skip
     raise typer.Exit(code)
 

@@ -62,17 +62,15 @@ def _equal() -> dict[str, str]:
 
 
 def code_of(cell: Cell, methods_from: tuple[Path, ...] = ()) -> Code:
-    def one(kind: str, name: str, among: dict[str, find.Found]) -> str:
-        return _hash((find.pick(kind, name, among).path,))
-
-    return Code(
-        engine=_engine(),
-        method=one("method", cell.method.name, find.methods(methods_from)),
-        model=one("model", cell.model, find.models()),
-        data=one("data set", cell.data, find.datasets()),
-        commit=_git("rev-parse", "HEAD"),
-        dirty=bool(_git("status", "--porcelain", "--untracked-files=no")),
-    )
+    paths = [
+        find.pick("method", cell.method.name, find.methods(methods_from)).path,
+        find.pick("model", cell.model, find.models()).path,
+        find.pick("data set", cell.data, find.datasets()).path,
+    ]
+    method, model, data = (_hash((path,)) for path in paths)
+    commit = _git("rev-parse", "HEAD")
+    dirty = bool(_git("status", "--porcelain", "--untracked-files=no")) or not all(map(_tracked, paths))
+    return Code(engine=_engine(), method=method, model=model, data=data, commit=commit, dirty=bool(commit) and dirty)
 
 
 @cache
@@ -114,6 +112,12 @@ def _dump(node: Any) -> Iterable[str]:
         yield "]"
     else:
         yield repr(node)
+
+
+@cache
+def _tracked(path: Path) -> bool:
+    """A file of somebody's own folder is in no commit of this repository."""
+    return path.is_relative_to(HERE.parent) and bool(_git("ls-files", str(path)))
 
 
 @cache

@@ -11,10 +11,13 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
+from benchmark import registry
+from benchmark.cell import Kind
 from benchmark.errors import UnknownName, UserError
 
 HERE = Path(__file__).resolve().parent
@@ -44,6 +47,8 @@ def methods(extra: tuple[Path, ...] = ()) -> dict[str, Found]:
         if not folder.is_dir():
             raise UserError(f"--methods {folder}: no such folder")
         guests = _in_folder("method", folder.resolve(), f"{folder.resolve().name}:")
+        if not guests:
+            raise UserError(f"--methods {folder}: no function under @method in any of its files")
         if twice := sorted(found.keys() & guests.keys()):
             raise UserError(f"--methods {folder}: {twice[0]} is already there; rename one of the two folders")
         found |= guests
@@ -110,7 +115,16 @@ def _in_file(kind: str, path: Path, prefix: str) -> Iterable[Found]:
             if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == kind:
                 about = (ast.get_docstring(node) or head).partition("\n")[0]
                 facts = {k.arg: _literal(k.value, path) for k in mark.keywords if k.arg}
+                _check_facts(kind, facts, f"{path}:{node.lineno}: ")
                 yield Found(kind, prefix + node.name, path, about, facts, _defaults(node, path), _choices(node))
+
+
+def _check_facts(kind: str, facts: dict[str, Any], where: str) -> None:
+    known = list(signature(getattr(registry, kind)).parameters)
+    for fact in facts.keys() - set(known):
+        raise UnknownName(f"argument of @{kind}", fact, known, where)
+    for target in set(facts.get("removes", ())) - set(get_args(Kind)):
+        raise UnknownName("kind of target in `removes`", str(target), get_args(Kind), where)
 
 
 def _defaults(node: ast.FunctionDef, path: Path) -> dict[str, Any]:

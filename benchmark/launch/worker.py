@@ -145,4 +145,9 @@ def _run(
 
 
 def _why(error: Exception) -> str:
-    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    """One line; of an error that is nobody's message, with the last place in code that is not a library's."""
+    if isinstance(error, UserError):
+        return str(error)
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "site-packages" not in f.filename]
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"

@@ -1,8 +1,11 @@
 """`table`: everything that is made from the records of a suite, written or held against what lies there."""
 
+import sys
 from pathlib import Path
 
-from benchmark.errors import UserError
+from benchmark.code import code_of
+from benchmark.errors import UnknownName, UserError
+from benchmark.report.rows import Row
 from benchmark.report.table import FORMATS, Table, render, tables_of
 from benchmark.store import Store, write_safely
 from benchmark.suite import TIERS, plan
@@ -17,6 +20,8 @@ def make_table(
 ) -> str:
     """With a format: that text. Without: every format and the figures written under OUT, and the Markdown."""
     found = _tables(name, tier, sets, out, methods_from)
+    if old := sum(_is_old(row, methods_from) for tables in found.values() for table in tables for row in table.rows):
+        print(f"{old} rows are of other code than what lies here; `run --stale` redoes them", file=sys.stderr)
     if not format:
         for path, content in _products(found, out).items():
             write_safely(path, content)
@@ -61,6 +66,14 @@ def _tables(name: str, tier: str, sets: tuple[str, ...], out: Path, methods_from
     if not found:
         raise UserError(f"no records of {name} (tier {tier}) in {out}; `prunebench run {name}` makes them")
     return found
+
+
+def _is_old(row: Row, methods_from: tuple[Path, ...]) -> bool:
+    """The table itself shows what the records say, and nothing of the code at hand."""
+    try:
+        return any(not s.record.code.same(code_of(s.record.cell, methods_from)) for s in row.records[:1])
+    except UnknownName:
+        return True
 
 
 def _stem(name: str, tier: str) -> str:

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ import benchmark
 from benchmark import find
 from benchmark.cell import CHANNEL_KINDS
 from benchmark.engine.environment import Environment
+from benchmark.engine.weights import read_weights
 from benchmark.errors import Stopped
 from benchmark.verify import verify
 from tests.conftest import finish, make_desk, recipe
@@ -52,8 +54,14 @@ def test_it_meets_its_targets_on_every_family(
         assert finish(name, desk, model=model).record.network.removed == 0
     if "weights" in removes:
         for amount in (0.3, 0.95):
-            network = finish(name, desk, model=model, kind="weights", amount=amount).record.network
+            stored = finish(name, desk, model=model, kind="weights", amount=amount)
+            network = stored.record.network
             assert network.removed == pytest.approx(amount, abs=1e-3)
+            weights = read_weights(desk.store.weights(network.weights_hash))
+            covered = {f"{layer}.weight" for layer in benchmark.prunable(find.load(find.models()[model])(10))}
+            for path in [path for path, tensor in weights.items() if tensor.dim() > 1 and path not in covered]:
+                zeros = float((weights[path] == 0).float().mean())
+                assert zeros < 0.1, f"{path}: zeros where no target asks for any; see `prunable`"
             assert network.macs_nonzero <= network.macs == network.macs_dense
     if "macs" in removes:
         networks = [finish(name, desk, model=model, kind="macs", amount=amount).record.network for amount in (0.3, 0.6)]
@@ -72,7 +80,22 @@ def test_stopped_in_pieces_it_cuts_the_same_network_and_the_record_can_be_verifi
     """Stopped before, in and after cuts; then rebuilt from record and weights: equal counts, equal answers."""
     if "macs" not in find.methods(extra)[name].facts.get("removes", ()):
         pytest.skip("it cuts nothing")
-    options = {"model": model, "kind": "macs", "recipe": recipe(epochs=4)}
+    stopped_in_pieces(name, extra, tmp_path, environment, model=model, kind="macs")
+
+
+def test_stopped_in_pieces_it_masks_the_same_weights(
+    name: str, extra: tuple[Path, ...], tmp_path: Path, environment: Environment
+) -> None:
+    """What a callback gathers over steps must lie in `run.buffer`: a resumed run begins with fresh local variables."""
+    if "weights" not in find.methods(extra)[name].facts.get("removes", ()):
+        pytest.skip("it masks nothing")
+    stopped_in_pieces(name, extra, tmp_path, environment, kind="weights")
+
+
+def stopped_in_pieces(
+    name: str, extra: tuple[Path, ...], tmp_path: Path, environment: Environment, **options: Any
+) -> None:
+    options["recipe"] = recipe(epochs=4)
     whole = finish(name, make_desk(tmp_path / "whole", environment, methods_from=extra), **options).record
     counted = 0
 
