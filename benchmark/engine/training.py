@@ -167,7 +167,11 @@ class Trainer:
         form = layout(self.network, self.recipe, self.batches.device)
         self.network.to(memory_format=form)  # type: ignore[call-overload]
         self.batches.layout = form
-        self.forward = self.ranks.spread(self.network, self.batches.device)
+        network = self.network
+        if self.recipe.compile:
+            torch._dynamo.reset()  # after a cut as after a resume: what was compiled before decides nothing
+            network = torch.compile(network, dynamic=False)  # type: ignore[assignment]
+        self.forward = self.ranks.spread(network, self.batches.device)
 
     def _reset_sums(self) -> None:
         self.loss_sum = torch.zeros((), device=self.batches.device)

@@ -140,46 +140,67 @@ def _draw(rows: list[Row], title: str, store: Store) -> Figure:
     hardest = max(row.target for row in rows)
     pruned = [row for row in rows if row.target == hardest]
     dense = next((row for row in rows if row.label == "dense"), None)
-    many = len(pruned) > FEW
-    size = (10.5, 4.4) if many else (8.2, 3.1)
-    figure, (left, right) = plt.subplots(1, 2, figsize=size, width_ratios=(1.15, 1), layout="constrained")
-    _paths(left, pruned, store)
-    _outcomes(right, pruned, dense)
-    if many:
-        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
-    else:
-        left.legend(frameon=False, fontsize=8)
+    figure = _lines(pruned, dense, store) if len(pruned) <= FEW else _strips(pruned, dense, store)
     figure.suptitle(f"{title}: {100 * hardest:g} % of {pruned[0].kind} removed", fontsize=10)
     return figure
 
 
-def _paths(axes: Axes, rows: list[Row], store: Store) -> None:
-    """What was zero after each epoch; the path is the method's, so one seed shows it."""
+def _path(row: Row, store: Store) -> tuple[list[int], list[float]]:
+    """What was removed after each epoch; the path is the method's, so one seed shows it."""
+    curve = [point for point in store.side(row.records[0])["curves"] if point["kind"] == "train"]
+    return [p["at"] + 1 for p in curve], [100 * p["removed"] for p in curve]
+
+
+def _lines(rows: list[Row], dense: Row | None, store: Store) -> Figure:
+    """A few methods: their paths as lines, beside what was left."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.1), width_ratios=(1.15, 1), layout="constrained")
     for i, row in enumerate(rows):
-        curve = [point for point in store.side(row.records[0])["curves"] if point["kind"] == "train"]
-        epochs, removed = [p["at"] + 1 for p in curve], [100 * p["removed"] for p in curve]
-        style = STYLES[(i + i // len(COLOURS)) % len(STYLES)]
-        axes.plot(epochs, removed, color=COLOURS[i % len(COLOURS)], linestyle=style, linewidth=1.8, label=row.label)
-    axes.set(xlabel="epoch", ylabel="removed by then, %")
+        left.plot(*_path(row, store), color=COLOURS[i], linestyle=STYLES[i], linewidth=1.8, label=row.label)
+    left.set(xlabel="epoch", ylabel="removed by then, %")
+    left.legend(frameon=False, fontsize=8)
+    _outcomes(right, rows, dense)
+    return figure
 
 
-def _outcomes(axes: Axes, rows: list[Row], dense: Row | None) -> None:
+def _strips(rows: list[Row], dense: Row | None, store: Store) -> Figure:
+    """Many methods: a strip each, darker the more is removed, in line with what was left."""
+    size = (9.5, 1.2 + 0.3 * len(rows))
+    figure, (left, right) = plt.subplots(1, 2, figsize=size, sharey=True, width_ratios=(1, 1.1), layout="constrained")
+    paths = [_path(row, store) for row in rows]
+    last = max(epochs[-1] for epochs, _ in paths)
+    grid = np.full((len(rows), last), np.nan)
+    for line, (epochs, removed) in zip(grid, paths, strict=True):
+        line[np.array(epochs) - 1] = removed
+    edges = np.arange(len(rows) + 1) - 0.5
+    strips = left.pcolormesh(np.arange(last + 1) + 0.5, edges, grid, cmap="Blues", vmin=0, edgecolor="none")
+    left.hlines(edges, 0.5, last + 0.5, color="white", linewidth=5)
+    left.set(xlabel="epoch", ylim=(len(rows) - 0.5, -0.5))
+    left.set_yticks(range(len(rows)), [row.label for row in rows])
+    left.tick_params(axis="y", length=0)
+    figure.colorbar(strips, ax=left, label="removed by then, %", location="top", shrink=0.7, aspect=40)
+    _outcomes(right, rows, dense, upright=False)
+    return figure
+
+
+def _outcomes(axes: Axes, rows: list[Row], dense: Row | None, *, upright: bool = True) -> None:
     """Each seed a dot (the first fifty), the mean a bar with its sample deviation."""
     for i, row in enumerate(rows):
         values = row.values("outcome.top1")[:DOTS]
-        place = np.linspace(-0.15, 0.15, len(values)) if len(values) > 1 else np.zeros(1)
-        colour = COLOURS[i % len(COLOURS)]
-        axes.plot(i + place, values, "o", markersize=4, color=colour, alpha=0.6, markeredgewidth=0)
-        axes.errorbar(i, row.top1, yerr=row.std, fmt="_", markersize=22, color=colour, capsize=4, linewidth=1.6)
+        place = i + (np.linspace(-0.15, 0.15, len(values)) if len(values) > 1 else np.zeros(1))
+        colour = COLOURS[i if upright else 0]
+        dots, bar = ((place, values), (i, row.top1)) if upright else ((values, place), (row.top1, i))
+        spread: Any = {"yerr" if upright else "xerr": row.std, "fmt": "_" if upright else "|"}
+        axes.plot(*dots, "o", markersize=4, color=colour, alpha=0.6, markeredgewidth=0)
+        axes.errorbar(*bar, **spread, markersize=22 if upright else 12, color=colour, capsize=3, linewidth=1.5)
     if dense:
-        axes.axhline(dense.top1, color="0.4", linewidth=1, linestyle=":")
-        axes.annotate(f"dense {dense.top1:.2f}", (len(rows) - 0.5, dense.top1), ha="right", va="bottom", fontsize=8)
-    axes.set_xticks(
-        range(len(rows)),
-        [row.label for row in rows],
-        rotation=20 if len(rows) <= FEW else 50,
-        ha="right",
-        rotation_mode="anchor",
-    )
-    axes.set(ylabel="top-1 accuracy, %", xlim=(-0.5, len(rows) - 0.5))
-    axes.margins(y=0.15)
+        (axes.axhline if upright else axes.axvline)(dense.top1, color="0.4", linewidth=1, linestyle=":")
+        end = (len(rows) - 0.5, dense.top1) if upright else (dense.top1, -0.5)
+        axes.annotate(f"dense {dense.top1:.2f}", end, ha="right", va="bottom", fontsize=8)
+    if upright:
+        axes.set_xticks(range(len(rows)), [r.label for r in rows], rotation=20, ha="right", rotation_mode="anchor")
+        axes.set(ylabel="top-1 accuracy, %", xlim=(-0.5, len(rows) - 0.5))
+    else:
+        axes.set(xlabel="top-1 accuracy, %")
+        axes.grid(axis="y", color="0.9", linewidth=0.8)
+        axes.tick_params(axis="y", length=0)
+    axes.margins(y=0.15 if upright else None, x=None if upright else 0.15)
