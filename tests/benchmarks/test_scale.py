@@ -1,0 +1,72 @@
+"""Ten thousand records, made from one of 300 epochs: how long a table, a check, a status and a site take."""
+
+import hashlib
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.engine.environment import Environment
+from benchmark.execute import execute
+from benchmark.find import ROOT
+from benchmark.store import Store, pack_side
+from benchmark.suite import plan
+from benchmark.suite_file import read
+from tests.conftest import make_desk, tiny
+
+SEEDS, LIMIT = 499, {"table": 3.0, "check": 3.0, "status": 3.0, "report": 20.0}
+SUITE = f"""\
+about = "many"
+data = "digits"
+seeds = "0-{SEEDS}"
+
+[recipe.matched]
+epochs = 300
+batch = 128
+sgd = {{ lr = 0.1, momentum = 0.9 }}
+lr = {{ shape = "warm_cosine" }}
+validation = 100
+
+[[table]]
+name = "many"
+recipe = "matched"
+models = {{ resnet_tiny = 10.0, vgg_tiny = 10.0 }}
+methods = ["one_cycle", "one_shot", "iterative"]
+remove = {{ weights = [0.5, 0.8, 0.9] }}
+"""
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory, environment: Environment) -> Path:
+    folder = tmp_path_factory.mktemp("many")
+    (folder / "many.toml").write_text(SUITE)
+    real = execute(tiny("one_cycle"), make_desk(folder / "real", environment))
+    side = Store(folder / "real" / "results").side(real)
+    side["curves"] = [side["curves"][-1] | {"at": at} for at in range(300)]
+    name, packed = pack_side(side)
+    base: dict[str, Any] = json.loads(real.path.read_bytes()) | {"side": name}
+    for planned in plan(read(str(folder / "many.toml"))):
+        base |= {"id": planned.id, "cell": planned.cell.asked()}
+        text = json.dumps(base, indent=1).encode()
+        place = folder / "records" / planned.id
+        place.mkdir(parents=True)
+        (place / f"{hashlib.sha256(text).hexdigest()[:16]}.json").write_bytes(text)
+        (place / f"{name}.side.gz").write_bytes(packed)
+    return folder
+
+
+@pytest.mark.parametrize("verb", LIMIT)
+def test_ten_thousand_records(many: Path, verb: str, benchmark: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [sys.executable, "-m", "benchmark", verb, str(many / "many.toml"), "--out", str(many)]
+    command += ["--to", str(many / "site")] if verb == "report" else []
+    benchmark.pedantic(lambda: subprocess.run(command, cwd=ROOT, capture_output=True), rounds=1)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    count = sum(1 for _ in (many / "records").glob("*"))
+    with capsys.disabled():
+        print(
+            f"\n{verb} of {count} records: {benchmark.stats['mean']:.1f} s (aim {LIMIT[verb]:g}), peak {peak:.2f} GiB"
+        )
