@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,9 @@ def run_beside(
     for spec in specs:
         write_spec(spec, store)
     order: dict[str, Any] = {"ids": [spec.cell.id for spec in specs], "store": str(store.root.resolve())}
-    order |= {"budget": budget, "debug": debug, "to_stderr": to_stderr}
     how = specs[0].how
+    order |= {"how": asdict(how), "instead_of": [spec.instead_of for spec in specs]}
+    order |= {"budget": budget, "debug": debug, "to_stderr": to_stderr}
     with stop.on_signals():
         workers = [_start(order, how, k) for k in range(min(jobs, len(specs)))]
         while any(worker.poll() is None for worker in workers):
@@ -45,7 +47,7 @@ def run_beside(
             if stop():
                 break
             for k, worker in enumerate(workers):
-                if worker.returncode and _unsettled(specs, store):  # killed: another goes on from its checkpoint
+                if (worker.returncode or 0) < 0 and _unsettled(specs, store):  # killed: another goes on for it
                     workers[k] = _start(order, how, k)
         for worker in workers:
             if worker.poll() is None:
@@ -60,7 +62,9 @@ def worker_main(order: dict[str, Any]) -> None:
     stop = StopAsked(order["budget"])
     stop.when_closed(sys.stdin)
     store = Store(Path(order["store"]))
-    specs = [read_spec(id, store) for id in order["ids"]]
+    how = How(**order["how"] | {"methods": tuple(order["how"]["methods"])})
+    asked = zip(order["ids"], order["instead_of"], strict=True)  # another launch may have written its own into the file
+    specs = [replace(read_spec(id, store), how=how, instead_of=tuple(there)) for id, there in asked]
     with Display(len(specs), to_stderr=order["to_stderr"]) as display, stop.on_signals():
         work(specs, desk_for(specs[0].how, store), stop, display, debug=order["debug"])
 

@@ -50,7 +50,7 @@ def work(specs: list[Spec], desk: Desk, stop: StopAsked, display: Display, *, de
                 return
             standing, _ = standing_of(spec, desk.store, waiting)
             if standing == "free" and (lease := _claim(spec, desk.store, watch)):
-                if standing_of(spec, desk.store, waiting, mine=True)[0] == "free":
+                if standing_of(spec, desk.store, waiting)[0] == "free":  # nobody was faster
                     display.begin(len(specs) - len(waiting), spec.cell.name, desk.store.run_folder(id))
                     _run(spec, desk, lease, stop, display, unusable, debug)
                 else:
@@ -63,8 +63,8 @@ def work(specs: list[Spec], desk: Desk, stop: StopAsked, display: Display, *, de
             time.sleep(POLL)
 
 
-def standing_of(spec: Spec, store: Store, among: Iterable[str] = (), *, mine: bool = False) -> tuple[Standing, str]:
-    """Where a cell stands for this launch, and why. `mine`: the newest lease is the asker's own."""
+def standing_of(spec: Spec, store: Store, among: Iterable[str] = ()) -> tuple[Standing, str]:
+    """Where a cell stands for this launch, and why. It waits for parents that are `among` those still to come."""
     if found := finished(spec, store):
         return ("done" if found.record.ending == "done" else "diverged"), ""
     folder = store.run_folder(spec.cell.id)
@@ -75,8 +75,9 @@ def standing_of(spec: Spec, store: Store, among: Iterable[str] = (), *, mine: bo
     for role, parent in spec.cell.parents.items():
         if parent in among:
             return "waits", f"for its parent {parent} ({role})"
-        if not any(s.record.ending == "done" for s in store.of(parent)):
-            return "blocked", f"its parent {parent} ({role}) failed"
+        endings = {s.record.ending for s in store.of(parent)}
+        if "done" not in endings:
+            return "blocked", f"its parent {parent} ({role}) {'diverged' if endings else 'failed'}"
     return "free", ""
 
 
