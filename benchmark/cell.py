@@ -101,7 +101,7 @@ class Recipe(Spec):
     batch: Positive
     optimizer: Annotated[Sgd | Adam, Field(discriminator="kind")]
     lr: Annotated[Steps | Cosine | WarmCosine, Field(discriminator="shape")]
-    augment: tuple[Literal["crop4", "flip", "fastai", "randaugment"], ...] = ()
+    augment: tuple[Literal["crop4", "flip", "fastai", "randaugment", "resized_crop"], ...] = ()
     precision: Literal["fp32", "bf16"] = "fp32"
     validation: Annotated[int, Field(ge=0)] = 0
     size: Positive | None = None  # pixels a side when the data set's own are not wanted
@@ -118,6 +118,8 @@ class Recipe(Spec):
             raise ValueError(f"lr.at {list(self.lr.at)}: a step lies at or beyond the last of {self.epochs} epochs")
         if isinstance(self.lr, Cosine) and self.lr.warm >= self.epochs:
             raise ValueError(f"lr.warm {self.lr.warm:g}: the warm-up fills all of the {self.epochs} epochs")
+        if "resized_crop" in self.augment and (self.augment[0] != "resized_crop" or self.size is None):
+            raise ValueError("resized_crop comes first in augment, and needs a size")
         if isinstance(self.optimizer, Sgd) and self.optimizer.nesterov and not self.optimizer.momentum:
             raise ValueError("nesterov needs a momentum")
         return self

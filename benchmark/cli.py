@@ -193,13 +193,14 @@ def data_verb(
     check: Annotated[bool, typer.Option("--check", help="Check what lies there; fetch nothing.")] = False,
     prepare: Annotated[bool, typer.Option("--prepare", help="Download, check and decode.")] = False,
     size: Annotated[int | None, typer.Option("--size", help="Pixels a side, for sets of uneven images.")] = None,
+    skip: Annotated[int, typer.Option("--skip-corrupt", min=0, help="So many may be left out, and are named.")] = 0,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Is a data set there, and is it the right one?"""
     from benchmark.verbs.look import look_at_data
 
-    _print(look_at_data(name, check, prepare, size, data), as_json)
+    _print(look_at_data(name, check, prepare, size, skip, data), as_json)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from benchmark import find
 from benchmark.canonical import digest
 from benchmark.cell import CHANNEL_KINDS, Cell
 from benchmark.code import Code, code_of
+from benchmark.data.files import Files
 from benchmark.data.images import Images, Place
 from benchmark.engine import checkpoint
 from benchmark.engine.attempts import Attempts
@@ -135,17 +136,19 @@ def _hash(code: Code) -> str:
 
 
 def load_images(cell: Cell, root: Path) -> Images:
-    return _load_images(cell.data, cell.recipe.size, root)
+    return _load_images(cell.data, cell.recipe.size, root, "resized_crop" in cell.recipe.augment)
 
 
 @lru_cache(maxsize=1)
-def _load_images(data: str, size: int | None, root: Path) -> Images:
+def _load_images(data: str, size: int | None, root: Path, stream: bool) -> Images:
     """The last set stays in memory: the next cell most often wants the same."""
     load = find.load(find.pick("data set", data, find.datasets()))
     try:
-        images: Images = load(Place(root, data.partition(":")[2], size))
+        images: Images = load(Place(root, data.partition(":")[2], size, stream=stream))
     except UserError as error:
         raise NoData(str(error)) from error
+    if stream and not isinstance(images.train, Files):
+        raise UserError(f"{data}: resized_crop wants image files; this set is an array")
     return images
 
 

@@ -57,7 +57,8 @@ class Cost(Spec):
     search_macs: int = 0
     pretrain_macs: int = 0  # of the parent that it started from, search included
     peak_memory: int  # bytes
-    LATER = ("pretrain_macs",)
+    waiting: float = 0.0  # of the hours of training: for images that were not decoded yet
+    LATER = ("pretrain_macs", "waiting")
 
     @property
     def hours(self) -> float:

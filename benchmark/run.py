@@ -249,6 +249,7 @@ class Run:
             at = place(self.progress.epochs_into_call)
             with self.meter.on(kind), self._counted_if_it_diverges():
                 epoch = trainer.epoch(at, loss=loss, grads=grads, weights=weights, lag=lag, after_step=self._after_step)
+            self.meter.add("waiting", trainer.batches.loader.waited())
             self.progress.training_macs += self.macs_to_train(1)
             point = {"kind": kind, "at": at, "lr": epoch.lr, "loss": epoch.loss, "top1": epoch.top1}
             self.progress.curves.append(point | self._look_at_it(kind, at))

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmark import dataset
 from benchmark.data.archive import Archive, extract
 from benchmark.data.images import IMAGENET, Images, Place, cached
-from benchmark.data.tree import classes_in, decode, decoder, listing
+from benchmark.data.tree import classes_in, decode, decoder, in_files, listing
 
 ARCHIVE = Archive(
     "caltech-101.zip",
@@ -28,10 +28,15 @@ def caltech101(place: Place) -> Images:
         place_in_class = [i - firsts[label] for i, (_, label) in enumerate(files)]
         test_files = [f for f, i in zip(files, place_in_class, strict=True) if i % 5 == 4]
         train_files = [f for f, i in zip(files, place_in_class, strict=True) if i % 5 != 4]
+        if place.stream:
+            parts = (*in_files(tree, train_files), *in_files(tree, test_files))
+            return Images(*parts, classes, IMAGENET, decoder(), listed=f"files {ARCHIVE.md5[:16]}")
         train, train_labels = decode(train_files, place.size)
         test, test_labels = decode(test_files, place.size)
         return Images(train, train_labels, test, test_labels, classes, IMAGENET, decoder())
 
+    if place.stream:
+        return build()
     return cached(place, {"data": "caltech101", "md5": ARCHIVE.md5, "size": place.size, "decoder": decoder()}, build)
 
 

@@ -10,7 +10,7 @@ from benchmark import dataset
 from benchmark.canonical import canonical
 from benchmark.data.archive import extract
 from benchmark.data.images import IMAGENET, Images, Place, cached
-from benchmark.data.tree import classes_in, decode, decoder, listing, signature
+from benchmark.data.tree import classes_in, decode, decoder, in_files, listing, signature
 from benchmark.errors import UserError
 
 ARCHIVES = (".tar.xz", ".tar.gz", ".tgz", ".tar", ".zip")
@@ -21,21 +21,30 @@ def folder(place: Place) -> Images:
     if not place.argument:
         raise UserError("folder: say which: folder:NAME, for a tree NAME/train/<class>/… under the data root")
     tree = find_tree(place)
-    test = next((tree / name for name in ("val", "test") if (tree / name).is_dir()), None)
-    if test is None or not (tree / "train").is_dir():
-        raise UserError(f"{tree}: needs train/<class>/… and val/<class>/… or test/<class>/…")
-    classes = classes_in(tree / "train")
-    if classes_in(test) != classes:
-        raise UserError(f"{tree}: train and {test.name} do not hold the same classes")
-    train_files, test_files = listing(tree / "train", classes), listing(test, classes)
+    train_tree, test = parts_of(tree)
+    classes = classes_in(train_tree)
+    train_files, test_files = listing(train_tree, classes), listing(test, classes)
+    listed = hashlib.sha256(canonical([signature(train_files), signature(test_files)]).encode()).hexdigest()
+    if place.stream:
+        train, test_part = in_files(tree, train_files), in_files(tree, test_files)
+        return Images(*train, *test_part, classes, IMAGENET, decoder(), listed=f"files {listed[:16]}")
 
     def build() -> Images:
         train, train_labels = decode(train_files, place.size)
         images, labels = decode(test_files, place.size)
         return Images(train, train_labels, images, labels, classes, IMAGENET, decoder())
 
-    files = hashlib.sha256(canonical([signature(train_files), signature(test_files)]).encode()).hexdigest()
-    return cached(place, {"data": place.argument, "size": place.size, "decoder": decoder(), "files": files}, build)
+    return cached(place, {"data": place.argument, "size": place.size, "decoder": decoder(), "files": listed}, build)
+
+
+def parts_of(tree: Path) -> tuple[Path, Path]:
+    """Where the training and the test images lie."""
+    test = next((tree / name for name in ("val", "test") if (tree / name).is_dir()), None)
+    if test is None or not (tree / "train").is_dir():
+        raise UserError(f"{tree}: needs train/<class>/… and val/<class>/… or test/<class>/…")
+    if classes_in(test) != classes_in(tree / "train"):
+        raise UserError(f"{tree}: train and {test.name} do not hold the same classes")
+    return tree / "train", test
 
 
 def find_tree(place: Place) -> Path:

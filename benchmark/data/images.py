@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.canonical import canonical
+from benchmark.data.files import Files
 from benchmark.errors import Damaged, UserError
 from benchmark.store import write_safely
 
@@ -28,17 +29,29 @@ CIFAR100 = ((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761))
 class Images:
     """`train` and `test` are n × channel × height × width. `decoder` says who turned files into pixels."""
 
-    train: Bytes
+    train: Bytes | Files
     train_labels: Labels
-    test: Bytes
+    test: Bytes | Files
     test_labels: Labels
     classes: tuple[str, ...]
     normalise: tuple[tuple[float, ...], tuple[float, ...]]
     decoder: str
+    listed: str = ""  # hash of what files there are, where pixels are made only when asked for
+
+    @property
+    def channels(self) -> int:
+        return 3 if isinstance(self.train, Files) else self.train.shape[1]
+
+    @property
+    def side(self) -> int:
+        """In pixels; files have one only when a recipe gives it."""
+        return 0 if isinstance(self.train, Files) else self.train.shape[-1]
 
     @property
     def hash(self) -> str:
         """Of the decoded pixels: two decoders of one JPEG differ by up to 53 grey levels."""
+        if self.listed:
+            return self.listed
         whole = hashlib.sha256()
         for part in PARTS:
             whole.update(np.ascontiguousarray(getattr(self, part)).data)
@@ -53,6 +66,9 @@ class Place:
     argument: str = ""  # NAME of folder:NAME
     size: int | None = None  # pixels a side, where the files must be resized when decoded
     offline: bool = False  # look, fetch nothing
+    stream: bool = False  # leave the images in their files
+    prepare: bool = False  # make once what takes long
+    skip: int = 0  # images that may then be left out because they cannot be decoded
 
     def require(self, *names: str, help: str) -> Path:
         """The first of `names` that lies under the root."""
@@ -84,9 +100,8 @@ def cached(place: Place, key: dict[str, Any], build: Callable[[], Images]) -> Im
     head = json.loads(about.read_text())
     arrays = {part: _read(folder / f"{part}.npy", head["sums"][part]) for part in PARTS}
     mean, std = head["normalise"]
-    return Images(
-        **arrays, classes=tuple(head["classes"]), normalise=(tuple(mean), tuple(std)), decoder=head["decoder"]
-    )
+    four = (arrays["train"], arrays["train_labels"], arrays["test"], arrays["test_labels"])
+    return Images(*four, tuple(head["classes"]), (tuple(mean), tuple(std)), head["decoder"])
 
 
 def _write(path: Path, array: npt.NDArray[Any]) -> str:

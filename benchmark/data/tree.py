@@ -7,6 +7,7 @@ import numpy as np
 import psutil
 from PIL import Image, UnidentifiedImageError, features
 
+from benchmark.data.files import Files, Tree
 from benchmark.data.images import Bytes, Labels
 from benchmark.errors import Damaged, UserError
 
@@ -51,6 +52,13 @@ def decode(files: Listed, size: int | None) -> tuple[Bytes, Labels]:
     for i, (path, _) in enumerate(files):
         out[i] = _one(path, size, (width, height))
     return out, np.array([label for _, label in files], dtype=np.int64)
+
+
+def in_files(root: Path, files: Listed) -> tuple[Files, Labels]:
+    """The same, left where it is until a step wants it."""
+    names = tuple(path.relative_to(root).as_posix() for path, _ in files)
+    labels = np.array([label for _, label in files], dtype=np.int64)
+    return Files(Tree(root, names), np.arange(len(files))), labels
 
 
 def _one(path: Path, size: int | None, expected: tuple[int, int]) -> Bytes:

@@ -105,11 +105,13 @@ OPERATIONS: tuple[Operation, ...] = (
     lambda x, s: _moved(x, shift=(0, round(150 / 331 * x.shape[2] * s))),
 )
 
+IN_LOADER = "resized_crop"
 AUGMENTS: dict[str, Augment] = {"crop4": crop4, "flip": flip, "fastai": fastai, "randaugment": randaugment}
 
 
 def augments(names: tuple[str, ...]) -> list[Augment]:
+    """Those that work on a batch of pixels; a crop of a file is made while it is decoded."""
     for name in names:
-        if name not in AUGMENTS:
-            raise UnknownName("augmentation", name, AUGMENTS)
-    return [AUGMENTS[name] for name in names]
+        if name not in AUGMENTS and name != IN_LOADER:
+            raise UnknownName("augmentation", name, (*AUGMENTS, IN_LOADER))
+    return [AUGMENTS[name] for name in names if name != IN_LOADER]

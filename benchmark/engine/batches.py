@@ -9,10 +9,13 @@ from torch.nn import functional as F
 
 from benchmark.canonical import digest
 from benchmark.cell import Recipe
-from benchmark.data.images import Images
+from benchmark.data.files import Files
+from benchmark.data.images import Bytes, Images, Labels
 from benchmark.engine.augment import augments
+from benchmark.engine.loader import Loader
 from benchmark.errors import UserError
 
+Part = tuple[Tensor | Files, Tensor]  # images and labels
 EVALUATION_PIXELS = 500 * 32 * 32  # of one batch: fixed for a size of image, another size is another rounding
 
 
@@ -34,12 +37,13 @@ class Batches:
         held, kept = np.sort(order[: recipe.validation]), np.sort(order[recipe.validation :])
         self.seed, self.recipe, self.device = seed, recipe, device
         self.train = self._put(images.train[kept] if recipe.validation else images.train)
-        self.train_labels = self._put(images.train_labels[kept])
-        self.validation = (self._put(images.train[held]), self._put(images.train_labels[held]))
-        self.test = (self._put(images.test), self._put(images.test_labels))
-        self.classes, self.channels = len(images.classes), images.train.shape[1]
+        self.train_labels = self._labels(images.train_labels[kept])
+        self.validation = (self._put(images.train[held]), self._labels(images.train_labels[held]))
+        self.test = (self._put(images.test), self._labels(images.test_labels))
+        self.classes, self.channels = len(images.classes), images.channels
         self.data_hash, self.decoder = images.hash, images.decoder
-        self.size = recipe.size or images.train.shape[-1]
+        self.size = recipe.size or images.side
+        self.loader = Loader(self.size, seed)
         self.epoch_images = min(recipe.epoch_images or len(kept), len(kept))
         self.steps = self.epoch_images // recipe.batch  # the incomplete last batch is dropped
         if self.steps == 0:
@@ -52,28 +56,42 @@ class Batches:
     def order(self, trained: int) -> Tensor:
         """The training images of the epoch that follows `trained` epochs, recoveries included."""
         draw = generator("order", self.seed, trained)
-        return torch.randperm(len(self.train), generator=draw)[: self.epoch_images]
+        shards = self.train.shard_of() if isinstance(self.train, Files) else None
+        order = torch.randperm(len(self.train), generator=draw) if shards is None else _shard_by_shard(shards, draw)
+        return order[: self.epoch_images]
 
     def batch(self, order: Tensor, trained: int, step: int) -> tuple[Tensor, Tensor]:
         chosen = order[step * self.recipe.batch : (step + 1) * self.recipe.batch].to(self.device)
         draw = generator("augment", self.seed, trained, step)
-        images = self._augmented(self._sized(self.train[chosen]), draw)
-        return self._normalised(images), self.train_labels[chosen]
+        if isinstance(self.train, Files):
+            whole = self.loader.crops(self.train, order, self.recipe.batch, trained, step).to(self.device)
+        else:
+            whole = self._sized(self.train[chosen])
+        return self._normalised(self._augmented(whole, draw)), self.train_labels[chosen]
 
-    def plain(self, part: tuple[Tensor, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    def plain(self, part: Part) -> Iterator[tuple[Tensor, Tensor]]:
         """Un-augmented, in order: for evaluation."""
         images, labels = part
         size = max(64, EVALUATION_PIXELS // self.size**2)
-        for start in range(0, len(images), size):
-            chunk = slice(start, start + size)
-            yield self._normalised(self._sized(images[chunk])), labels[chunk]
+        if isinstance(images, Files):
+            pieces = (piece.to(self.device) for piece in self.loader.middles(images, size))
+        else:
+            pieces = (self._sized(images[start : start + size]) for start in range(0, len(images), size))
+        for number, piece in enumerate(pieces):
+            yield self._normalised(piece), labels[number * size : (number + 1) * size]
 
     def look(self, count: int, *, augmented: bool = False) -> tuple[Tensor, Tensor]:
         """`count` training images for a method's search: one draw a seed, never from the test set."""
         if not 0 < count <= len(self.train):
             raise UserError(f"a subset of {count} images was asked for; the training set has {len(self.train)}")
         chosen = torch.randperm(len(self.train), generator=generator("look", self.seed))[:count].to(self.device)
-        images = self._sized(self.train[chosen])
+        if isinstance(self.train, Files):
+            some = self.train[chosen.cpu().numpy()]
+            place = torch.arange(count)
+            pieces = [self.loader.crops(some, place, count, -1, 0)] if augmented else self.loader.middles(some, 64)
+            images = torch.cat(list(pieces)).to(self.device)
+        else:
+            images = self._sized(self.train[chosen])
         if augmented:
             images = self._augmented(images, generator("look augmented", self.seed))
         return self._normalised(images), self.train_labels[chosen]
@@ -92,5 +110,22 @@ class Batches:
         images = (images.float() - self.shift) * self.scale
         return images.contiguous(memory_format=self.layout)
 
-    def _put(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+    def _put(self, images: Bytes | Files) -> Tensor | Files:
+        """Into the device's memory; what lies in files stays there."""
+        return images if isinstance(images, Files) else torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
+
+    def _labels(self, labels: Labels) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(labels)).to(self.device)
+
+
+GROUP = 8  # shards that are shuffled together
+
+
+def _shard_by_shard(shards: Labels, draw: torch.Generator) -> Tensor:
+    """All images once: shards in a random order, a few at a time, their images mixed. The disk reads ahead."""
+    last = int(shards.max()) + 1
+    rank = torch.empty(last, dtype=torch.int64)
+    rank[torch.randperm(last, generator=draw)] = torch.arange(last)
+    group = rank[torch.from_numpy(shards)] // GROUP
+    mixed = torch.randperm(len(shards), generator=draw)
+    return mixed[group[mixed].argsort(stable=True)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from benchmark.engine.batches import Batches
+from benchmark.engine.batches import Batches, Part
 from benchmark.engine.precision import autocast
 
 
@@ -21,7 +21,7 @@ class Accuracy:
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, batches: Batches, part: tuple[Tensor, Tensor]) -> Accuracy:
+def evaluate(network: nn.Module, batches: Batches, part: Part) -> Accuracy:
     was_training = network.training
     network.eval()
     guesses = []

@@ -22,6 +22,10 @@ class Meter:
             self._bank()
             self._running.pop()
 
+    def add(self, role: str, seconds: float) -> None:
+        """Time that lies within another role's."""
+        self.seconds[role] = self.seconds.get(role, 0.0) + seconds
+
     def readings(self) -> dict[str, float]:
         self._bank()
         return dict(self.seconds)

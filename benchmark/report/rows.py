@@ -13,6 +13,7 @@ from benchmark.record import Record
 from benchmark.store import Store, Stored
 from benchmark.suite import Planned
 
+INPUT_BOUND = 0.1  # of the training, spent waiting for images
 TOLERANCE = 0.005  # how far from its target a network may end, in shares
 
 
@@ -184,6 +185,7 @@ def _flags(
         "newer record under other conditions": left_out,
         "uncommitted code": any(s.record.code.dirty for s in records),
         "packed": any(s.record.how.packed > 1 for s in records),
+        "input-bound": any(s.record.cost.waiting > INPUT_BOUND * s.record.cost.train for s in records),
         "two environments": any("+" in s.record.how.fingerprint for s in records),
     }
     return tuple(name for name, raised in flags.items() if raised)

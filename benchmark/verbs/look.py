@@ -55,17 +55,20 @@ def count_model(name: str, dataset: str, input: str) -> Report:
     return {"model": name, "input": "x".join(map(str, shape)), "classes": classes} | counts
 
 
-def look_at_data(name: str, check: bool, prepare: bool, size: int | None, data: Path | None) -> Report:
+def look_at_data(name: str, check: bool, prepare: bool, size: int | None, skip: int, data: Path | None) -> Report:
     from benchmark.data.images import Place, data_root
 
     found = find.pick("data set", name, find.datasets())
     root = data_root(data)
     if not (check or prepare):
         return {"data set": name, "about": found.about, "looked for in": str(root), "next": "--check or --prepare"}
-    images = find.load(found)(Place(root, name.partition(":")[2], size, offline=check))
+    stream = name.startswith("shards:")
+    place = Place(root, name.partition(":")[2], size, offline=check, stream=stream, prepare=prepare, skip=skip)
+    images = find.load(found)(place)
+    of = "any size" if stream else "x".join(map(str, images.train.shape[1:]))
     return {
         "data set": name,
-        "training images": f"{len(images.train)} of {'x'.join(map(str, images.train.shape[1:]))}",
+        "training images": f"{len(images.train)} of {of}",
         "test images": len(images.test),
         "classes": len(images.classes),
         "decoder": images.decoder,

@@ -1,0 +1,125 @@
+"""`shards:NAME`: the tree NAME, its images made small once and laid one after the other into a few large files.
+
+`prunebench data shards:NAME --prepare` writes them: short side 256 pixels (an image that is smaller stays as it
+is), JPEG of quality 92. They are other images than the tree's, so they are a data set of their own name.
+"""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from benchmark import dataset
+from benchmark.data.files import Files, Shards
+from benchmark.data.folder import find_tree, parts_of
+from benchmark.data.images import IMAGENET, Images, Labels, Place
+from benchmark.data.tree import Listed, classes_in, decoder, listing
+from benchmark.errors import Damaged, UserError
+from benchmark.store import write_safely
+
+SHORT, QUALITY = 256, 92
+SHARD = 64 * 2**20  # bytes, and the rest of the image that passes it
+
+
+@dataset()
+def shards(place: Place) -> Images:
+    folder = place.root / f"{place.argument}-shards"
+    if not (folder / "index.json").is_file():
+        if not place.prepare:
+            raise UserError(
+                f"no {folder.name} in {place.root}; `prunebench data shards:{place.argument} --prepare` makes it"
+            )
+        _make(find_tree(place), folder, place.skip)
+    if not place.stream:
+        raise UserError(f'shards:{place.argument} is read as it is wanted: augment = ["resized_crop", …] and a size')
+    text = (folder / "index.json").read_bytes()
+    index = json.loads(text)
+    train, test = (_read(folder, part, index) for part in ("train", "test"))
+    listed = f"shards {hashlib.sha256(text).hexdigest()[:16]}"
+    return Images(*train, *test, tuple(index["classes"]), IMAGENET, decoder(), listed=listed)
+
+
+def _read(folder: Path, part: str, index: dict[str, dict[str, dict[str, int]]]) -> tuple[Files, Labels]:
+    sizes = index[part]["shards"]
+    for name, size in sizes.items():
+        if not (folder / name).is_file() or (folder / name).stat().st_size != size:
+            raise Damaged(f"{folder / name}: not the {size} bytes that were written; delete {folder} to make it again")
+    table = np.load(folder / f"{part}.npy", allow_pickle=False)
+    source = Shards(tuple(folder / name for name in sizes), table[:, :3])
+    return Files(source, np.arange(len(table))), table[:, 3]
+
+
+def _make(tree: Path, folder: Path, skip: int) -> None:
+    """Written aside and then renamed, so that what bears the name is whole."""
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    aside.mkdir(parents=True)
+    try:
+        train, test = parts_of(tree)
+        classes = classes_in(train)
+        left_out: list[str] = []
+        index: dict[str, object] = {"classes": classes, "short": SHORT, "quality": QUALITY, "decoder": decoder()}
+        for part, where in (("train", train), ("test", test)):
+            index[part] = {"shards": _write(aside, part, listing(where, classes), left_out, skip)}
+        write_safely(aside / "index.json", json.dumps(index | {"left out": left_out}, indent=1).encode())
+        aside.replace(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write(folder: Path, part: str, files: Listed, left_out: list[str], skip: int) -> dict[str, int]:
+    """Shards of one part, and where each image lies in them; name of each shard -> its length."""
+    sizes: dict[str, int] = {}
+    table: list[tuple[int, int, int, int]] = []
+    name = ""
+    for path, label, small in _small(files):
+        if not small:
+            left_out.append(str(path))
+            if len(left_out) > skip:
+                raise Damaged(
+                    f"{len(left_out)} images cannot be decoded, the last: {path}; "
+                    f"--skip-corrupt N leaves out as many as N, and names them in the index"
+                )
+            continue
+        if not name or sizes[name] >= SHARD:
+            name = f"{part}-{len(sizes):05d}.shard"
+            sizes[name] = 0
+        with (folder / name).open("ab") as file:
+            file.write(small)
+        table.append((len(sizes) - 1, sizes[name], len(small), label))
+        sizes[name] += len(small)
+    np.save(folder / f"{part}.npy", np.array(table, dtype=np.int64))
+    return sizes
+
+
+def _small(files: Listed) -> Iterator[tuple[Path, int, bytes]]:
+    """In the order of the list, made small by all processors; empty where an image cannot be decoded."""
+    with ProcessPoolExecutor() as pool:
+        for (path, label), small in zip(
+            files, pool.map(make_small, (path for path, _ in files), chunksize=32), strict=True
+        ):
+            yield path, label, small
+
+
+def make_small(path: Path) -> bytes:
+    try:
+        with Image.open(path) as image:
+            scale = min(image.size) / SHORT
+            if scale >= 2:
+                image.draft("RGB", (int(image.width / scale), int(image.height / scale)))
+            whole = image.convert("RGB")
+    except (UnidentifiedImageError, OSError):
+        return b""
+    short = min(whole.size)
+    if short > SHORT:
+        width, height = (max(SHORT, round(side * SHORT / short)) for side in whole.size)
+        whole = whole.resize((width, height), Image.Resampling.BILINEAR)
+    out = io.BytesIO()
+    whole.save(out, "JPEG", quality=QUALITY)
+    return out.getvalue()

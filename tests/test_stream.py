@@ -1,0 +1,221 @@
+"""Images read from files as they are wanted: the same pixels whoever decodes them, and a word for what is broken."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torchvision.transforms.v2 import functional as tv
+
+from benchmark.cell import Recipe
+from benchmark.cli import main
+from benchmark.data.files import window
+from benchmark.data.folder import folder as folder_of
+from benchmark.data.images import Images, Place
+from benchmark.data.shards import make_small
+from benchmark.data.shards import shards as shards_of
+from benchmark.engine.batches import Batches, _shard_by_shard
+from benchmark.engine.environment import Environment
+from benchmark.engine.loader import Loader
+from benchmark.errors import Damaged, Stopped, UserError
+from benchmark.execute import execute
+from tests.conftest import make_desk, recipe, tiny
+
+CPU = torch.device("cpu")
+
+
+def picture(seed: int, width: int, height: int) -> Image.Image:
+    """Smooth, coloured, different for each seed."""
+    draw = np.random.default_rng(seed)
+    small = Image.fromarray(draw.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+    return small.resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree of JPEGs of many sizes: three classes, 24 for training and 6 for test each."""
+    root = tmp_path_factory.mktemp("data")
+    sizes = [(300, 200), (90, 640), (64, 64), (900, 700)]
+    for part, count in (("train", 24), ("val", 6)):
+        for label in range(3):
+            place = root / "mine" / part / f"class{label}"
+            place.mkdir(parents=True)
+            for i in range(count):
+                picture(100 * label + i, *sizes[i % len(sizes)]).save(place / f"{i:03d}.jpg", quality=95)
+    return root
+
+
+@pytest.fixture(scope="module")
+def images(root: Path) -> Images:
+    found: Images = folder_of(Place(root, "mine", 32, stream=True))
+    return found
+
+
+def streamed(**changes: object) -> Recipe:
+    return recipe(augment=("resized_crop", "flip"), size=32, batch=16, validation=6, epoch_images=None, **changes)
+
+
+@settings(max_examples=300)
+@given(width=st.integers(1, 2000), height=st.integers(1, 2000), seed=st.integers(0, 2**32))
+def test_a_window_lies_inside(width: int, height: int, seed: int) -> None:
+    left, top, right, bottom = window(width, height, np.random.default_rng(seed))
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+
+
+def test_the_middle_is_what_torchvision_makes_of_it(root: Path, images: Images) -> None:
+    """Short side to 256/224, centre crop; a JPEG's own scales lose next to nothing."""
+    for place in (0, 2, 4, 6):  # sides whose halves are whole: torchvision rounds the others by half a pixel
+        path = Path(images.train.source.name(place))  # type: ignore[union-attr]
+        with Image.open(path) as file:
+            whole = tv.pil_to_tensor(file.convert("RGB"))
+        reference = tv.center_crop(tv.resize(whole, [32], antialias=True), [28])
+        mine = torch.from_numpy(images.train.middle(place, 28).copy())  # type: ignore[union-attr]
+        assert (mine.float() - reference.float()).abs().mean() < 3
+
+
+def test_pixels_do_not_depend_on_who_decodes(images: Images) -> None:
+    order = torch.randperm(len(images.train), generator=torch.Generator().manual_seed(0))
+    batches = []
+    for workers in (0, 1, 2):
+        loader = Loader(32, 5, workers)
+        batches.append([loader.crops(images.train, order, 16, 0, step) for step in range(4)])  # type: ignore[arg-type]
+    later = Loader(32, 5, 2)
+    assert torch.equal(later.crops(images.train, order, 16, 0, 2), batches[0][2]), "begun in the middle"  # type: ignore[arg-type]
+    for other in batches[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(batches[0], other, strict=True))
+    assert not torch.equal(Loader(32, 6, 1).crops(images.train, order, 16, 0, 0), batches[0][0])  # type: ignore[arg-type]
+    assert not torch.equal(Loader(32, 5, 1).crops(images.train, order, 16, 1, 0), batches[0][0])  # type: ignore[arg-type]
+
+
+def test_the_loader_draws_nothing_from_the_generator_of_others(images: Images) -> None:
+    torch.manual_seed(0)
+    Loader(32, 5, 1).crops(images.train, torch.arange(16), 16, 0, 0)  # type: ignore[arg-type]
+    after = torch.rand(1)
+    torch.manual_seed(0)
+    assert torch.equal(after, torch.rand(1))
+
+
+def test_a_file_that_is_no_image_is_named(root: Path, tmp_path: Path) -> None:
+    whole = (root / "mine" / "train" / "class0" / "000.jpg").read_bytes()
+    for label in range(2):
+        for part in ("train", "val"):
+            place = tmp_path / "bad" / part / f"class{label}"
+            place.mkdir(parents=True)
+            (place / "a.jpg").write_bytes(whole)
+    broken = tmp_path / "bad" / "train" / "class1" / "a.jpg"
+    for content in (whole[: len(whole) // 2], b"no image"):
+        broken.write_bytes(content)
+        images = folder_of(Place(tmp_path, "bad", 32, stream=True))
+        with pytest.raises(Damaged, match=r"class1/a\.jpg: cannot be decoded"):
+            images.train.middle(1, 32)
+
+
+# ---- shards --------------------------------------------------------------------------------------
+
+
+def test_shards_hold_every_image_small_and_in_order(root: Path) -> None:
+    found = shards_of(Place(root, "mine", 32, stream=True, prepare=True))
+    assert (len(found.train), len(found.test)) == (72, 18)
+    tree: Images = folder_of(Place(root, "mine", 32, stream=True))
+    assert found.train_labels.tolist() == tree.train_labels.tolist()
+    for place in (0, 1, 3, 71):
+        path = Path(tree.train.source.name(place))  # type: ignore[union-attr]
+        data = found.train.source.read(place)  # type: ignore[union-attr]
+        assert data == make_small(path)
+        with Image.open(io.BytesIO(data)) as mine, Image.open(path) as whole:
+            assert min(mine.size) == min(256, *whole.size)
+    assert found.hash != tree.hash, "a data set of its own"
+    again = shards_of(Place(root, "mine", 32, stream=True))
+    assert again.hash == found.hash
+
+
+def test_corrupt_images_are_named_counted_and_left_out_under_a_limit(root: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(root / "mine", tmp_path / "mine")
+    for i in (3, 7):
+        (tmp_path / "mine" / "train" / "class1" / f"{i:03d}.jpg").write_bytes(b"broken")
+    with pytest.raises(Damaged, match=r"1 images cannot be decoded, the last: .*003\.jpg"):
+        shards_of(Place(tmp_path, "mine", 32, stream=True, prepare=True))
+    with pytest.raises(Damaged, match="2 images cannot be decoded"):
+        shards_of(Place(tmp_path, "mine", 32, stream=True, prepare=True, skip=1))
+    assert not list(tmp_path.glob("*shards*")), "nothing half-made is left"
+    assert len(shards_of(Place(tmp_path, "mine", 32, stream=True, prepare=True, skip=2)).train) == 70
+    assert (tmp_path / "mine-shards" / "index.json").read_text().count("class1") == 3  # two files, one class
+    shard = next((tmp_path / "mine-shards").glob("train-*.shard"))
+    shard.write_bytes(shard.read_bytes()[:-1])
+    with pytest.raises(Damaged, match=r"not the \d+ bytes that were written"):
+        shards_of(Place(tmp_path, "mine", 32, stream=True))
+
+
+def test_without_preparation_it_says_how(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match=r"`prunebench data shards:mine --prepare` makes it"):
+        shards_of(Place(tmp_path, "mine", 32, stream=True))
+    with pytest.raises(SystemExit):
+        main(["data", "shards:mine", "--check", "--data", str(tmp_path)])
+    assert "--prepare" in capsys.readouterr().err
+
+
+def test_an_epoch_goes_shard_by_shard_and_misses_none() -> None:
+    shards = np.repeat(np.arange(40), 25)
+    orders = [_shard_by_shard(shards, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    assert torch.equal(orders[0], orders[1])
+    assert not torch.equal(orders[0], orders[2])
+    assert orders[0].sort().values.tolist() == list(range(1000))
+    first = {int(shards[i]) for i in orders[0][:200]}
+    assert len(first) == 8, "eight shards at a time"
+    assert orders[0][:25].diff().abs().min() > 0
+
+
+# ---- a whole run ---------------------------------------------------------------------------------
+
+
+def test_the_split_and_the_counts_are_those_of_any_set(images: Images) -> None:
+    batches = Batches(images, streamed(), 0, CPU)
+    assert (len(batches.train), len(batches.validation[0]), len(batches.test[0])) == (66, 6, 18)
+    assert sum(len(piece) for piece, _ in batches.plain(batches.test)) == 18
+    looked, labels = batches.look(10)
+    assert looked.shape == (10, 3, 32, 32)
+    assert len(labels) == 10
+    assert not torch.equal(batches.look(10, augmented=True)[0], looked)
+
+
+def test_stopped_and_resumed_it_ends_in_the_same_weights(root: Path, tmp_path: Path, environment: Environment) -> None:
+    cell = tiny("one_cycle", data="folder:mine", recipe=streamed(epochs=3))
+    where = {"data_root": root}
+    whole = execute(cell, replace_root(make_desk(tmp_path / "whole", environment), **where)).record
+    counted = 0
+
+    def now_and_then() -> bool:
+        nonlocal counted
+        counted += 1
+        return counted % 5 == 0
+
+    desk = replace_root(make_desk(tmp_path / "pieces", environment, stop=now_and_then), **where)
+    for _ in range(30):
+        try:
+            pieces = execute(cell, desk).record
+            break
+        except Stopped:
+            continue
+    assert pieces.how.attempts > 1
+    assert pieces.network.weights_hash == whole.network.weights_hash
+    assert whole.how.data_hash.startswith("files ")
+    assert 0 < whole.cost.waiting < whole.cost.train
+
+
+def replace_root(desk, data_root: Path):  # type: ignore[no-untyped-def]
+    from dataclasses import replace
+
+    return replace(desk, data_root=data_root)
+
+
+def test_a_crop_of_files_wants_files(tmp_path: Path, environment: Environment) -> None:
+    cell = tiny(recipe=recipe(augment=("resized_crop",), size=8))
+    with pytest.raises(UserError, match="digits: resized_crop wants image files"):
+        execute(cell, make_desk(tmp_path, environment))
