@@ -267,6 +267,22 @@ def report(
 
 
 @app.command()
+def bench(
+    networks: Annotated[list[str] | None, typer.Argument(help="Networks to time; else one of each family.")] = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    compile: Annotated[bool, typer.Option("--compile", help="torch.compile too: half a minute a network.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Images a second of a training step here: the plain loop, the engine, and compiled."""
+    from benchmark.verbs.bench import as_text
+    from benchmark.verbs.bench import bench as time_them
+
+    about, found = time_them(networks or [], device, threads, compile)
+    _print({"machine": about, "speeds": [s.as_json() for s in found]} if as_json else as_text(about, found), as_json)
+
+
+@app.command()
 def golden(
     commit: Annotated[str, typer.Argument(help="The code to compare with: a commit that records were made at.")],
     suites: Annotated[list[str] | None, typer.Argument(help="Suites to run; else every golden one.")] = None,
