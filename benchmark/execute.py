@@ -69,6 +69,8 @@ def execute(cell: Cell, desk: Desk, *, force: bool = False) -> Stored:
         if why := desk.environment.why_out_of_memory(error):
             attempts.end("out of memory", why)
             raise OutOfMemory(f"{cell.name}: {why}") from error
+        if desk.ranks.lost_one(error):  # the leader dies of another's death: a killed attempt, not a failed cell
+            raise
         attempts.end("failed", f"{type(error).__name__}: {error}")
         raise
     attempts.end(stored.record.ending)

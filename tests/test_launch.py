@@ -306,7 +306,9 @@ def test_workers_and_launcher_are_killed_thirty_times_and_nothing_is_lost(tmp_pa
 
     chance = random.Random(0)
     (tmp_path / "mine.toml").write_text(MATRIX.format(last=5, epochs=8))
-    assert launched(tmp_path, out="whole").wait() == 0
+    whole = launched(tmp_path, out="whole")
+    said = whole.communicate()[0]
+    assert whole.returncode == 0, said
     kills = 0
     while kills < 30:
         process = launched(tmp_path, "-j", "2")

@@ -59,6 +59,10 @@ class Ranks:
             distributed.all_reduce(value)
         return value
 
+    def lost_one(self, error: Exception) -> bool:
+        """Whether this error only says that another process is gone. Gloo has no type of its own for it."""
+        return self.size > 1 and (isinstance(error, distributed.DistError) or "gloo/transport" in str(error))
+
     def spread(self, network: nn.Module, device: torch.device) -> nn.Module:
         """The network as each calls it in training: its gradients are the mean over all shares."""
         if self.size == 1:

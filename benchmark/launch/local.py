@@ -71,7 +71,8 @@ def worker_main(order: dict[str, Any]) -> None:
 
 def desk_for(how: How, store: Store) -> Desk:
     environment = prepare(how.device, "fast" if how.mode == "fast" else "repeatable", how.threads)
-    return Desk(store, environment, Path(how.data), tuple(map(Path, how.methods)), packed=how.packed)
+    methods = tuple(map(Path, how.methods))
+    return Desk(store, environment, Path(how.data), methods, save_every=how.save_every, packed=how.packed)
 
 
 def summary_of(specs: list[Spec], store: Store, stopped: str) -> Summary:

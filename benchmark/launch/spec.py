@@ -18,6 +18,7 @@ class How:
     data: str
     methods: tuple[str, ...]
     launch: str  # one command typed once: what failed in it is not tried again by it
+    save_every: float = 60.0  # seconds between checkpoints
     force: bool = False  # even what is done, from the start
 
 
