@@ -81,6 +81,26 @@ def run(
     raise typer.Exit(code)
 
 
+@app.command()
+def reproduce(
+    suite: SuiteName,
+    budget: Annotated[str, typer.Option("--budget", help="30s, 9m, 1h.")] = "1h",
+    tier: Annotated[str, typer.Option("--tier", help="Else full on a GPU; on a CPU small, where there is one.")] = "",
+    only: Only = "",
+    device: Device = "auto",
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Cells beside each other, a process each.")] = 1,
+    out: Out = RESULTS,
+    data: Data = None,
+) -> None:
+    """Redo what fits in the budget, and see it beside what papers print and what is published and pinned here."""
+    from benchmark.verbs.reproduce import reproduce_suite
+
+    code = reproduce_suite(
+        suite, budget=budget, tier=tier, only=only, device=device, jobs=jobs, out=out, data=data
+    )  # fmt: skip
+    raise typer.Exit(code)
+
+
 @app.command(hidden=True)
 def work() -> None:
     """A worker of `run -j`: its order comes through the standard input."""

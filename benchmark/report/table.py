@@ -66,16 +66,20 @@ def _grid(table: Table, plus_minus: str) -> tuple[list[str], Grid]:
     lines = dict.fromkeys((row.kind, row.target, row.label) for row in table.rows)
     body: Grid = []
     for kind, target, label in sorted(lines, key=lambda line: (line[0], line[1], list(lines).index(line))):
-        cells = [_accuracy(at.get((data, model, label, kind, target)), plus_minus) for data, model in columns]
+        cells = [accuracy(at.get((data, model, label, kind, target)), plus_minus) for data, model in columns]
         body.append([_removed(kind, target), label, *cells])
     return ["removed", "method", *(f"{model}, {data}" for data, model in columns)], body
 
 
-def _accuracy(row: Row | None, plus_minus: str) -> str:
+def accuracy(row: Row | None, plus_minus: str = "±") -> str:
     if row is None or not row.n:
         return NONE
     spread = f" {plus_minus} {row.std:.2f}" if row.std is not None else ""
     return f"{row.top1:.2f}{spread} ({row.n})"
+
+
+def removed(row: Row) -> str:
+    return _removed(row.kind, row.target)
 
 
 def _removed(kind: str, target: float) -> str:
@@ -85,7 +89,7 @@ def _removed(kind: str, target: float) -> str:
 Column = tuple[str, Callable[[Row], str]]
 
 ALWAYS: list[Column] = [
-    ("top-1 %", lambda row: _accuracy(row, "±")),
+    ("top-1 %", accuracy),
     ("drop", lambda row: _number(row.drop, "+.2f") if row.label != "dense" else NONE),
     ("MACs left", lambda row: _percent(row.macs_left)),
 ]
@@ -115,7 +119,7 @@ def _details(rows: list[Row]) -> Grid:
     body = [["removed", "method", *(head for head, _ in columns), "flags"]]
     for row in sorted(rows, key=lambda r: (r.kind, r.target)):
         values = [of(row) for _, of in columns] if row.n else [NONE] * len(columns)
-        body.append([_removed(row.kind, row.target), row.label, *values, ", ".join(row.flags)])
+        body.append([removed(row), row.label, *values, ", ".join(row.flags)])
     return body
 
 
@@ -128,7 +132,7 @@ def _printed(table: Table, rows: list[Row]) -> Grid:
             best = " (best on test)" if there.metric == "top1_best" else ""
             values = [f"{each.measured:.2f}{best}", f"{there.value:g}", _number(each.gap, "+.2f")]
             unlike = ", ".join(each.unlike) or NONE
-            body.append([_removed(row.kind, row.target), row.label, *values, unlike, f"{there.source}, {there.place}"])
+            body.append([removed(row), row.label, *values, unlike, f"{there.source}, {there.place}"])
     return body
 
 
@@ -183,13 +187,13 @@ def _md_table(table: Table) -> str:
     lines += [f"Recipe: {table.recipe}. Top-1 accuracy in % after the last epoch, mean ± sample deviation (seeds)."]
     if table.tier == "small":
         lines += ["Tier small is indicative, never a verdict on a paper."]
-    lines += ["", *_md_grid(head, body)]
+    lines += ["", *md_grid(head, body)]
     for data, model in _columns(table):
         rows = [row for row in table.rows if (row.data, row.model) == (data, model)]
-        lines += ["", f"### {model}, {data}", "", _about(table, rows), "", *_md_grid(*_split(_details(rows)))]
+        lines += ["", f"### {model}, {data}", "", _about(table, rows), "", *md_grid(*_split(_details(rows)))]
         if len(printed := _printed(table, rows)) > 1:
             lines += ["", "What papers print beside it; a gap only where both followed one protocol:", ""]
-            lines += _md_grid(*_split(printed))
+            lines += md_grid(*_split(printed))
     if any(row.kind in CHANNEL_KINDS for row in table.rows):
         lines += ["", CUT_NOTE]
     note = "Zero weights save no time on dense kernels: `nonzero MACs` counts what is left, not what is saved."
@@ -202,7 +206,7 @@ def _split(grid: Grid) -> tuple[list[str], Grid]:
     return grid[0], grid[1:]
 
 
-def _md_grid(head: list[str], body: Grid) -> list[str]:
+def md_grid(head: list[str], body: Grid) -> list[str]:
     widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
 
     def line(cells: list[str]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from benchmark.errors import UnknownName, UserError
+from benchmark.evidence.pins import path_for, read_pins
 from benchmark.launch.spec import How, Spec
 from benchmark.matrix import Entry, counts, estimate, matrix
 from benchmark.store import Store
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 LAUNCHERS = ("inline", "process", "slurm")
 DEVICES = ("auto", "cpu", "cuda")  # one of several GPUs: CUDA_VISIBLE_DEVICES
+SOME = 20  # cells of one kind that the end of a run names; --json has them all
 Report = dict[str, Any]
 
 
@@ -74,7 +76,7 @@ def run_suite(
             data=str(data_root(data).resolve()), methods=tuple(str(path.resolve()) for path in methods_from),
             launch=uuid4().hex, force=force,
         )  # fmt: skip
-        specs = [_spec(entry, how, store) for entry in _in_order(todo, seconds)]
+        specs = [_spec(entry, how, store) for entry in in_order(todo, seconds, suite.name, tier)]
         if launcher == "slurm":
             return _hand_over(suite, todo, specs, store, jobs, as_json)
         if launcher == "process":
@@ -99,9 +101,12 @@ def _hand_over(suite: Suite, todo: list[Entry], specs: list[Spec], store: Store,
     return 0
 
 
-def _in_order(todo: list[Entry], budget: float | None) -> list[Entry]:
-    """With a budget the cheapest first, so that as many as can be are whole."""
-    return todo if budget is None else sorted(todo, key=lambda e: (round(e.hours or 0.0, 3), e.cell.seed))
+def in_order(todo: list[Entry], budget: float | None, suite: str, tier: str) -> list[Entry]:
+    """With a budget what can be held against a pin first, then the cheapest, so that as many as can be are whole."""
+    if budget is None:
+        return todo
+    pinned = {pin.cell for pin in read_pins(path_for(suite, tier))}
+    return sorted(todo, key=lambda e: (e.cell.id not in pinned, round(e.hours or 0.0, 3), e.cell.seed))
 
 
 def _spec(entry: Entry, how: How, store: Store) -> Spec:
@@ -129,8 +134,10 @@ def _close(name: str, entries: list[Entry], summary: "Summary | None", as_json: 
             first = next(cell for cell, reason in report["failed"].items() if reason == why)
             print(f"failed   {first}" + (f" and {count - 1} more" if count > 1 else "") + f": {why}")
         for key in ("diverged", "left", "stale"):
-            for cell in report[key]:
+            for cell in report[key][:SOME]:
                 print(f"{key:8} {cell}")
+            if (more := len(report[key]) - SOME) > 0:
+                print(f"{key:8} and {more} more")
         if report["stale"]:
             print("`run --stale` redoes what is of other code.")
         if report["stopped"]:

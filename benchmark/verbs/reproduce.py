@@ -1,0 +1,96 @@
+"""`reproduce`: what this machine can redo of a suite in a given time, beside what is published and what is pinned."""
+
+from pathlib import Path
+
+from benchmark import find
+from benchmark.evidence.pins import path_for, read_pins
+from benchmark.matrix import Entry, estimate
+from benchmark.report.beside import beside
+from benchmark.report.rows import Row
+from benchmark.report.table import Grid, Table, accuracy, md_grid, removed, render, tables_of
+from benchmark.report.verdicts import as_markdown
+from benchmark.store import Store
+from benchmark.suite import plan
+from benchmark.suite_file import Suite, read
+from benchmark.verbs.evidence import check_suite
+from benchmark.verbs.run import run_suite, seconds_of
+from benchmark.verbs.table import make_table
+
+PUBLISHED = find.ROOT / "results" / "published"
+
+
+def reproduce_suite(
+    name: str, *, budget: str, tier: str, only: str, device: str, jobs: int, out: Path, data: Path | None
+) -> int:
+    seconds_of(budget)
+    suite, published = read(name), Store(PUBLISHED)
+    tier = tier or _tier(suite, device)
+    print(_cost(suite, tier, device), flush=True)
+    there = tables_of(suite, plan(suite, tier), published)
+    print(f"\n# Published in this repository\n\n{render(there, 'md')}" if there else _nothing_published(suite, tier))
+    print(f"# Here, within {budget}, what is pinned first\n", flush=True)
+    code = run_suite(
+        name, dry=False, only=only, sets=(), tier=tier, budget=budget, device=device, mode="repeatable", threads=None,
+        packed=1, jobs=jobs, launcher="", out=out, data=data, methods_from=(), stale=False, force=False,
+        as_json=False, debug=False,
+    )  # fmt: skip
+    if not (mine := tables_of(suite, plan(suite, tier), Store(out))):
+        print("\nNothing is finished yet; the same command goes on.")
+        return code
+    make_table(name, "", tier, (), out, ())
+    print("\n# Reported, this repository, you\n")
+    print("\n".join(md_grid(*_side_by_side(mine, there))))
+    if not read_pins(path_for(suite.name, tier)):
+        print(f"\nNothing is pinned for {suite.name}, tier {tier}: there is nothing to check against.")
+        return code
+    report = check_suite(name, tier, (), out, None, None, None)
+    print(f"\n{as_markdown(report)}")
+    return code or report.exit
+
+
+def _tier(suite: Suite, device: str) -> str:
+    """Without a GPU what a CPU can afford, where the suite knows such a tier."""
+    import torch
+
+    gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    return "full" if gpu or suite.file.small is None else "small"
+
+
+def _cost(suite: Suite, tier: str, device: str) -> str:
+    """What all of it would cost here; the tier at hand too, if it is another."""
+    lines = []
+    for each in dict.fromkeys(("full", tier)):
+        cells = {cell.id: cell for p in plan(suite, each) for cell in (*p.parents, p.cell)}
+        entries = [Entry(cell, "pending") for cell in cells.values()]
+        estimate(entries, Store(PUBLISHED), device=device, threads=suite.file.threads)
+        hours = [entry.hours for entry in entries if entry.hours is not None]
+        unknown = f"; {len(entries) - len(hours)} more of unknown cost" if len(hours) < len(entries) else ""
+        lines.append(f"{suite.name}, tier {each}: {len(entries)} cells, about {sum(hours):,.0f} hours here{unknown}.")
+    return "\n".join(lines)
+
+
+def _nothing_published(suite: Suite, tier: str) -> str:
+    others = ", ".join(sorted(path.stem for path in (PUBLISHED / "tables").glob("*.md")))
+    return (
+        f"\nOf {suite.name}, tier {tier}, nothing is published in this repository; of these is: {others or 'none'}.\n"
+    )
+
+
+def _side_by_side(mine: list[Table], published: list[Table]) -> tuple[list[str], Grid]:
+    theirs = {_key(table, row): row for table in published for row in table.rows}
+    body = []
+    for table in mine:
+        for row in table.rows:
+            other = theirs.get(_key(table, row))
+            printed = "; ".join(
+                f"{each.reported.value:g}" + (f" (unlike in {', '.join(each.unlike)})" if each.unlike else "")
+                for each in beside(row, table.spec.track, table.tier)
+            )
+            gap = f"{row.top1 - other.top1:+.2f}" if other and other.n and row.n else "–"
+            place = f"{row.model}, {row.data}"
+            body.append([removed(row), row.label, place, printed or "–", accuracy(other), accuracy(row), gap])
+    return ["removed", "method", "network", "reported", "this repository", "you", "gap to it"], body
+
+
+def _key(table: Table, row: Row) -> tuple[str | float, ...]:
+    return table.spec.name, row.data, row.model, row.label, row.kind, row.target
