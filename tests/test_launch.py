@@ -1,6 +1,7 @@
 """Many workers on one folder: no cell twice, none lost, whoever dies and whenever."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -29,6 +30,9 @@ from benchmark.launch.stop import StopAsked
 from benchmark.launch.worker import standing_of, work
 from benchmark.run import Run
 from benchmark.store import Store
+from benchmark.suite import plan
+from benchmark.suite_file import read
+from benchmark.verbs.status import watch_status
 from tests.conftest import make_desk, planned, recipe, tiny
 
 HOW = How(device="cpu", mode="repeatable", threads=1, packed=1, data="", methods=(), launch="a")
@@ -238,11 +242,14 @@ def test_a_signal_stops_at_a_checkpoint_and_the_lease_is_given_back(tmp_path: Pa
         with stop.on_signals():
             go(specs, desk, stop)
 
+    at_work = desk.store.run_folder(cell.id) / "now.json"
     for number in (signal.SIGTERM, signal.SIGUSR2):
         child = in_child(run)
-        time.sleep(0.7)
+        while not at_work.exists():
+            time.sleep(0.02)
         os.kill(child, number)
         assert end_of(child) == 0
+        at_work.unlink()
         assert state(desk.store.run_folder(cell.id)).ending == "interrupted"
         assert worker.newest_checkpoint(desk.store.run_folder(cell.id))
 
@@ -298,6 +305,32 @@ def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
     assert weights(Store(tmp_path / "two")) == weights(Store(tmp_path / "results"))
     packed = {stored.record.how.packed for stored in Store(tmp_path / "two").all()}
     assert packed == {2}
+
+
+def test_watching_shows_who_works_on_what_and_what_failed(
+    tmp_path: Path, environment: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = tmp_path / "mine.toml"
+    suite.write_text(MATRIX.format(last=0, epochs=100))
+    cells = {p.label: p.cell for p in plan(read(str(suite)), "full")}
+    desk = make_desk(tmp_path, environment)
+    specs = asked([cells["dense"]], desk.store)
+    lease = Watch().claim(desk.store.run_folder(cells["agp"].id), Holder.me("a"))
+    assert lease
+    lease.give_back("failed", "by design")
+    child = in_child(lambda: go(specs, desk))
+    while not (desk.store.run_folder(cells["dense"].id) / "now.json").exists():
+        time.sleep(0.02)
+    watch_status(str(suite), "full", desk.store.root, (), looks=1)
+    shown = " ".join(capsys.readouterr().out.split())  # a terminal of 80 columns breaks lines
+    assert re.search(rf"{child} .*dense resnet_tiny.* epoch \d+/100 .*images/s", shown)
+    assert "1 running, 2 pending, 1 failed" in shown
+    assert re.search(r"agp weights -90% .*by design", shown)
+    assert re.search(r"0.00 hours spent, about 0.00 left \(4 cells unknown\)", shown)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    watch_status(str(suite), "full", desk.store.root, (), looks=1)
+    assert "3 pending, 1 failed" in capsys.readouterr().out, "who was killed works no longer"
 
 
 @pytest.mark.slow
