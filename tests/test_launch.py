@@ -21,7 +21,7 @@ from benchmark.engine.environment import Environment
 from benchmark.execute import Desk, execute
 from benchmark.find import ROOT
 from benchmark.launch import lease as leases
-from benchmark.launch import worker
+from benchmark.launch import local, worker
 from benchmark.launch.lease import Holder, LeaseLost, Watch, state
 from benchmark.launch.local import summary_of
 from benchmark.launch.progress import Display
@@ -331,6 +331,42 @@ def test_watching_shows_who_works_on_what_and_what_failed(
     os.waitpid(child, 0)
     watch_status(str(suite), "full", desk.store.root, (), looks=1)
     assert "3 pending, 1 failed" in capsys.readouterr().out, "who was killed works no longer"
+
+
+def test_workers_share_out_the_gpus_and_their_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    started: list[tuple[dict[str, Any], dict[str, str]]] = []
+
+    class Over:
+        returncode = 0
+
+        def poll(self) -> int:
+            return 0
+
+        def wait(self) -> int:
+            return 0
+
+    def note(order: dict[str, Any], surroundings: dict[str, str]) -> Over:
+        started.append((order, surroundings))
+        return Over()
+
+    monkeypatch.setattr(local, "_start", note)
+    specs = [Spec(tiny(seed=seed), replace(HOW, device="cuda")) for seed in range(5)]
+    local.run_beside(specs, Store(tmp_path), 3, budget=None, debug=False, to_stderr=False)
+    assert [where["CUDA_VISIBLE_DEVICES"] for _, where in started] == ["0", "1", "0"]
+    assert [order["share"] for order, _ in started] == [2, 2, 2], "two at most on one GPU, half its memory each"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-b,GPU-c")
+    started.clear()
+    local.run_beside(specs, Store(tmp_path), 2, budget=None, debug=False, to_stderr=False)
+    assert [where["CUDA_VISIBLE_DEVICES"] for _, where in started] == ["GPU-b", "GPU-c"]
+    started.clear()
+    local.run_beside(
+        [replace(spec, how=HOW) for spec in specs], Store(tmp_path), 2, budget=None, debug=False, to_stderr=False
+    )
+    assert all("CUDA_VISIBLE_DEVICES" not in where and where["OMP_NUM_THREADS"] == "1" for _, where in started)
 
 
 @pytest.mark.slow

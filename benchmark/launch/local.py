@@ -10,6 +10,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmark.engine.environment import prepare
 from benchmark.execute import Desk
 from benchmark.launch.progress import Display
@@ -39,16 +41,17 @@ def run_beside(
     order: dict[str, Any] = {"ids": [spec.cell.id for spec in specs], "store": str(store.root.resolve())}
     how = specs[0].how
     order |= {"how": asdict(how), "instead_of": [spec.instead_of for spec in specs]}
-    order |= {"budget": budget, "debug": debug, "to_stderr": to_stderr}
+    gpus = _gpus(how)
+    order |= {"budget": budget, "debug": debug, "to_stderr": to_stderr, "share": -(-jobs // max(1, len(gpus)))}
     with stop.on_signals():
-        workers = [_start(order, how, k) for k in range(min(jobs, len(specs)))]
+        workers = [_start(order, _surroundings(how, k, gpus)) for k in range(min(jobs, len(specs)))]
         while any(worker.poll() is None for worker in workers):
             time.sleep(0.1)
             if stop():
                 break
             for k, worker in enumerate(workers):
                 if (worker.returncode or 0) < 0 and _unsettled(specs, store):  # killed: another goes on for it
-                    workers[k] = _start(order, how, k)
+                    workers[k] = _start(order, _surroundings(how, k, gpus))
         for worker in workers:
             if worker.poll() is None:
                 worker.send_signal(signal.SIGTERM)
@@ -65,8 +68,11 @@ def worker_main(order: dict[str, Any]) -> None:
     how = How(**order["how"] | {"methods": tuple(order["how"]["methods"])})
     asked = zip(order["ids"], order["instead_of"], strict=True)  # another launch may have written its own into the file
     specs = [replace(read_spec(id, store), how=how, instead_of=tuple(there)) for id, there in asked]
+    desk = desk_for(specs[0].how, store)
+    if desk.environment.device.type == "cuda" and order["share"] > 1:  # who wants too much fails alone, and is told so
+        torch.cuda.set_per_process_memory_fraction(1 / order["share"])
     with Display(len(specs), to_stderr=order["to_stderr"]) as display, stop.on_signals():
-        work(specs, desk_for(specs[0].how, store), stop, display, debug=order["debug"])
+        work(specs, desk, stop, display, debug=order["debug"])
 
 
 def desk_for(how: How, store: Store) -> Desk:
@@ -97,14 +103,27 @@ def _unsettled(specs: list[Spec], store: Store) -> bool:
     return any(standing_of(spec, store)[0] in ("free", "waits") for spec in specs)
 
 
-def _start(order: dict[str, Any], how: How, place: int) -> subprocess.Popen[str]:
-    env = dict(os.environ)
+def _gpus(how: How) -> list[str]:
+    """Those that workers may have, by the names CUDA knows them under."""
+    if how.device == "cpu":
+        return []
+    named = [each for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
+    return named or [str(number) for number in range(torch.cuda.device_count())]
+
+
+def _surroundings(how: How, place: int, gpus: list[str]) -> dict[str, str]:
+    """Threads and one device of its own, so that workers do not fight."""
+    mine = {}
     if how.threads:
-        env |= {name: str(how.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    devices = [each for each in env.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
-    if devices:
-        env["CUDA_VISIBLE_DEVICES"] = devices[place % len(devices)]
+        mine = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(how.threads))
+    if gpus:
+        mine["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
+    return mine
+
+
+def _start(order: dict[str, Any], surroundings: dict[str, str]) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "benchmark", "work"]
+    env = os.environ | surroundings
     worker = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, env=env, start_new_session=True)
     assert worker.stdin
     worker.stdin.write(json.dumps(order) + "\n")
