@@ -18,14 +18,13 @@ from benchmark.find import ROOT
 from benchmark.suite import plan
 from benchmark.suite_file import read
 from tests.conftest import SUITE
+from tests.forked import prunebench
 
 
-def prunebench(
-    *arguments: str, cwd: Path = ROOT, env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-
+def process(*arguments: str, cwd: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """A process that starts from nothing, where it matters what it imports or finds around it."""
     command = [sys.executable, "-m", "benchmark", *arguments]
-    whole = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | (env or {})
+    whole = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | env
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=whole, check=False)
 
 
@@ -54,14 +53,14 @@ def test_a_second_run_has_nothing_to_do_and_imports_no_torch(ran: Path) -> None:
     (block / "torch").mkdir(parents=True, exist_ok=True)
     (block / "torch" / "__init__.py").write_text("raise ImportError('torch was imported')")
     env = {"PYTHONPATH": f"{block}:{ROOT}"}
-    again = prunebench("run", "mine.toml", "--methods", "lab", "--only", "seed=0", cwd=ran, env=env)
+    again = process("run", "mine.toml", "--methods", "lab", "--only", "seed=0", cwd=ran, env=env)
     assert again.returncode == 0, again.stderr
     assert "4 done" in again.stdout
     for verb in (["table", "mine.toml"], ["status", "mine.toml"], ["status"], ["show", "methods"], ["show", "suites"]):
-        assert prunebench(*verb, cwd=ran, env=env).returncode == 0
-    assert prunebench("check", "mine.toml", cwd=ran, env=env).returncode == 4, "measured, never pinned"
-    assert prunebench("claims", "--format", "json", cwd=ran, env=env).returncode == 0
-    assert prunebench("count", "resnet20", cwd=ran, env=env).returncode != 0, "the block does block"
+        assert process(*verb, cwd=ran, env=env).returncode == 0
+    assert process("check", "mine.toml", cwd=ran, env=env).returncode == 4, "measured, never pinned"
+    assert process("claims", "--format", "json", cwd=ran, env=env).returncode == 0
+    assert process("count", "resnet20", cwd=ran, env=env).returncode != 0, "the block does block"
 
 
 def test_status_of_a_suite_and_of_a_run(ran: Path) -> None:

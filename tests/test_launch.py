@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,26 +33,10 @@ from benchmark.suite import plan
 from benchmark.suite_file import read
 from benchmark.verbs.status import watch_status
 from tests.conftest import make_desk, planned, recipe, tiny
+from tests.forked import end_of, in_child
 
 HOW = How(device="cpu", mode="repeatable", threads=1, packed=1, data="", methods=(), launch="a")
 SHORT = {"recipe": recipe(epochs=1, epoch_images=128)}
-
-
-def in_child(do: Callable[[], Any]) -> int:
-    """Run it in a process of its own, torch already loaded; its number."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            do()
-            code = 0
-        finally:
-            os._exit(code)
-    return child
-
-
-def end_of(child: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def go(specs: list[Spec], desk: Desk, stop: StopAsked | None = None) -> None:

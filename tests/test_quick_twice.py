@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_cli import prunebench
+from tests.forked import prunebench
 
 
 def hashes(folder: Path) -> dict[str, str]:

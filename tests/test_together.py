@@ -25,7 +25,8 @@ from benchmark.launch.worker import newest_checkpoint
 from benchmark.suite import plan
 from benchmark.suite_file import read
 from tests.conftest import make_desk, recipe, tiny
-from tests.test_launch import HOW, asked, children_of, end_of, go, in_child
+from tests.forked import end_of, in_child
+from tests.test_launch import HOW, asked, children_of, go
 
 SIZE = 2
 
@@ -61,22 +62,23 @@ def in_halves(self: Trainer, at: int, *, loss: Any = None, grads: Any = None, we
     return Epoch(0.0, 0.0, rate(self.recipe, at + (steps - 1) / steps))
 
 
-@pytest.mark.parametrize(
-    ("method", "model"), [("ocspruner", "resnet_tiny"), ("ocspruner", "resnet20"), ("one_cycle", "resnet_tiny")]
-)
+@pytest.mark.parametrize(("method", "model"), [("ocspruner", "resnet20"), ("one_cycle", "resnet_tiny")])
 def test_two_processes_train_as_one_that_sees_both_halves(
     method: str, model: str, tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cell = both(method, model=model, **({"config": {"sl_end": 2}} if method == "ocspruner" else {}))
     desk = make_desk(tmp_path / "two", environment)
     specs = asked([cell], desk.store)
+    start = time.perf_counter()
     go(specs, desk)
+    wall = time.perf_counter() - start
     assert summary_of(specs, desk.store, "").failed == {}
     (two,) = desk.store.of(cell.id)
     monkeypatch.setattr(Trainer, "epoch", in_halves)
     one = execute(cell, make_desk(tmp_path / "one", environment))
     assert two.record.network.weights_hash == one.record.network.weights_hash
     assert two.record.outcome.top1 == one.record.outcome.top1
+    assert 0 < two.record.cost.train * 3600 < SIZE * wall, "hours are of all devices"
     assert desk.store.side(two).get("kept") == make_desk(tmp_path / "one", environment).store.side(one).get("kept")
 
 
@@ -86,15 +88,6 @@ def test_one_process_is_another_experiment_than_two() -> None:
 
 def replace_gpus(cell: Cell, gpus: int) -> Cell:
     return cell.model_copy(update={"gpus": gpus})
-
-
-def test_hours_are_of_all_devices(tmp_path: Path, environment: Environment) -> None:
-    cell, desk = both("dense"), make_desk(tmp_path, environment)
-    start = time.perf_counter()
-    go(asked([cell], desk.store), desk)
-    wall = time.perf_counter() - start
-    (stored,) = desk.store.of(cell.id)
-    assert 0 < stored.record.cost.train * 3600 < SIZE * wall
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
