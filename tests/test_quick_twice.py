@@ -1,25 +1,39 @@
 """The promise of the suite, on the whole of `quick`: two folders, two processes, equal bits."""
 
-import json
 from pathlib import Path
 
 import pytest
 
+from benchmark.find import ROOT
+from benchmark.record import Record
+from benchmark.store import Store
 from tests.forked import prunebench
 
+CELLS = 106
 
-def hashes(folder: Path) -> dict[str, str]:
-    records = [json.loads(path.read_text()) for path in (folder / "results" / "records").rglob("*.json")]
-    return {record["id"]: record["network"]["weights_hash"] for record in records}
+
+def ran(folder: Path) -> dict[str, Record]:
+    done = prunebench("run", "quick", "--out", folder)
+    assert done.returncode == 0, done.stdout
+    return {stored.record.id: stored.record for stored in Store(folder).all()}
+
+
+def made_alike(folder: Path, others: dict[str, Record]) -> dict[str, Record]:
+    """Of those cells what lies there already, by this code on this kind of machine: `tox -e quick` may have been here."""
+    found = [s.record for id in others for s in Store(folder).of(id)]
+    return {
+        r.id: r for r in found if r.how.fingerprint == others[r.id].how.fingerprint and r.code.same(others[r.id].code)
+    }
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(2400)
 def test_every_cell_of_quick_comes_out_the_same_twice(tmp_path: Path) -> None:
-    for name in "ab":
-        (tmp_path / name).mkdir()
-        done = prunebench("run", "quick", cwd=tmp_path / name)
-        assert done.returncode == 0, done.stdout
-    first, second = hashes(tmp_path / "a"), hashes(tmp_path / "b")
-    assert len(first) == 106
-    assert first == second
+    second = ran(tmp_path / "b")
+    assert len(second) == CELLS
+    first = made_alike(ROOT / "results", second)
+    if len(first) < CELLS:
+        first = ran(tmp_path / "a")
+    assert {id: r.network.weights_hash for id, r in first.items()} == {
+        id: r.network.weights_hash for id, r in second.items()
+    }
