@@ -19,7 +19,7 @@ def ran(folder: Path) -> dict[str, Record]:
 
 
 def made_alike(folder: Path, others: dict[str, Record]) -> dict[str, Record]:
-    """Of those cells what lies there already, by this code on this kind of machine: `tox -e quick` may have been here."""
+    """What `tox -e quick` may have left there of those cells, by this code on this kind of machine."""
     found = [s.record for id in others for s in Store(folder).of(id)]
     return {
         r.id: r for r in found if r.how.fingerprint == others[r.id].how.fingerprint and r.code.same(others[r.id].code)
