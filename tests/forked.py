@@ -4,6 +4,7 @@ the difference between a test of a second and one of half a minute."""
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -23,6 +24,8 @@ def in_child(do: Callable[[], Any]) -> int:
         try:
             do()
             code = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(code)
     return child

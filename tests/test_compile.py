@@ -10,6 +10,7 @@ from benchmark.engine.environment import Environment
 from benchmark.errors import Stopped
 from benchmark.execute import execute
 from tests.conftest import make_desk, recipe, tiny
+from tests.forked import end_of, in_child
 
 
 def test_what_was_asked_before_keeps_its_name() -> None:
@@ -21,6 +22,11 @@ def test_what_was_asked_before_keeps_its_name() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler; `apt-get install g++`")
 def test_stopped_over_a_cut_a_compiled_run_ends_in_the_same_bits(tmp_path: Path, environment: Environment) -> None:
+    # In a child: a process that has compiled has threads, and other tests fork theirs.
+    assert end_of(in_child(lambda: stopped_over_a_cut(tmp_path, environment))) == 0
+
+
+def stopped_over_a_cut(tmp_path: Path, environment: Environment) -> None:
     cell = tiny("one_shot", kind="macs", amount=0.4, recipe=recipe(epochs=4, compile=True))
     whole = execute(cell, make_desk(tmp_path / "whole", environment)).record
     eager = execute(

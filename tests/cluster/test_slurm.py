@@ -13,7 +13,8 @@ from benchmark.find import ROOT
 from benchmark.store import Store
 from tests.cluster.conftest import Cluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+# One machine has one Slurm: all of it in one process of the tests.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500), pytest.mark.xdist_group("slurm")]
 
 SUITE = """\
 about = "tiny"
