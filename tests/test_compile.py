@@ -1,16 +1,18 @@
 """torch.compile as a setting of the recipe: another experiment, as repeatable as any."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmark.cell import Recipe
-from benchmark.engine.environment import Environment
+from benchmark.engine.environment import prepare
 from benchmark.errors import Stopped
 from benchmark.execute import execute
+from benchmark.find import ROOT
 from tests.conftest import make_desk, recipe, tiny
-from tests.forked import end_of, in_child
 
 
 def test_what_was_asked_before_keeps_its_name() -> None:
@@ -21,12 +23,15 @@ def test_what_was_asked_before_keeps_its_name() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler; `apt-get install g++`")
-def test_stopped_over_a_cut_a_compiled_run_ends_in_the_same_bits(tmp_path: Path, environment: Environment) -> None:
-    # In a child: a process that has compiled has threads, and other tests fork theirs.
-    assert end_of(in_child(lambda: stopped_over_a_cut(tmp_path, environment))) == 0
+def test_stopped_over_a_cut_a_compiled_run_ends_in_the_same_bits(tmp_path: Path) -> None:
+    # In a process of its own: one that has compiled has threads, and other tests fork theirs.
+    script = f"from tests.test_compile import *; stopped_over_a_cut(Path({str(tmp_path)!r}))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
-def stopped_over_a_cut(tmp_path: Path, environment: Environment) -> None:
+def stopped_over_a_cut(tmp_path: Path) -> None:
+    environment = prepare("cpu", threads=1)
     cell = tiny("one_shot", kind="macs", amount=0.4, recipe=recipe(epochs=4, compile=True))
     whole = execute(cell, make_desk(tmp_path / "whole", environment)).record
     eager = execute(
