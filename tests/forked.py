@@ -39,10 +39,7 @@ def prunebench(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProc
     """The command as typed in a shell, but for the start of Python."""
     words = [str(argument) for argument in arguments]
     with TemporaryFile() as out, TemporaryFile() as err:
-        child = os.fork()
-        if child == 0:
-            os._exit(_as_typed(words, cwd, out.fileno(), err.fileno()))
-        code = end_of(child)
+        code = end_of(in_child(lambda: os._exit(_as_typed(words, cwd, out.fileno(), err.fileno()))))
         texts = []
         for file in (out, err):
             file.seek(0)

@@ -19,6 +19,7 @@ from benchmark.engine.environment import Environment
 from benchmark.execute import execute
 from benchmark.run import Run
 from tests.conftest import make_desk, planned, recipe, tiny
+from tests.forked import end_of, in_child
 
 LAB = (Path(__file__).parent / "lab",)
 METHODS = [*find.methods(), "lab:winding"]
@@ -44,8 +45,7 @@ def test_killed_and_resumed_equals_undisturbed(method: str, tmp_path: Path, envi
         else:
             kill = after_steps(chance.randint(1, 8))
             save_every = chance.choice([0.0, 0.02, 1e9])
-        status = attempt(cell, tmp_path, environment, kill, save_every)
-        assert os.WIFSIGNALED(status), "it was to be killed"
+        assert attempt(cell, tmp_path, environment, kill, save_every) == -signal.SIGKILL, "it was to be killed"
     assert attempt(cell, tmp_path, environment) == 0
     (stored,) = make_desk(tmp_path / "killed", environment).store.of(cell.id)
     assert stored.record.network.weights_hash == whole.network.weights_hash
@@ -70,17 +70,13 @@ def attempt(
     kill: Callable[[], Callable[[Run], None]] = lambda: lambda run: None,
     save_every: float = 0.02,
 ) -> int:
-    """A child process with torch already loaded, on the cell; how it ended."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            desk = make_desk(folder / "killed", environment, methods_from=LAB, save_every=save_every, watch=kill())
-            execute(cell, desk)
-            code = 0
-        finally:
-            os._exit(code)
-    return os.waitpid(child, 0)[1]
+    """A child process on the cell; how it ended."""
+
+    def do() -> None:
+        desk = make_desk(folder / "killed", environment, methods_from=LAB, save_every=save_every, watch=kill())
+        execute(cell, desk)
+
+    return end_of(in_child(do))
 
 
 def after_steps(count: int) -> Callable[[], Callable[[Run], None]]:

@@ -59,22 +59,22 @@ def _columns(table: Table) -> list[tuple[str, str]]:
     return list(dict.fromkeys((row.data, row.model) for row in table.rows))
 
 
-def _grid(table: Table, plus_minus: str) -> tuple[list[str], Grid]:
+def _grid(table: Table) -> tuple[list[str], Grid]:
     """Method × target down, data set and model across: mean ± deviation (n)."""
     columns = _columns(table)
     at = {(row.data, row.model, row.label, row.kind, row.target): row for row in table.rows}
     lines = dict.fromkeys((row.kind, row.target, row.label) for row in table.rows)
     body: Grid = []
     for kind, target, label in sorted(lines, key=lambda line: (line[0], line[1], list(lines).index(line))):
-        cells = [accuracy(at.get((data, model, label, kind, target)), plus_minus) for data, model in columns]
+        cells = [accuracy(at.get((data, model, label, kind, target))) for data, model in columns]
         body.append([_removed(kind, target), label, *cells])
     return ["removed", "method", *(f"{model}, {data}" for data, model in columns)], body
 
 
-def accuracy(row: Row | None, plus_minus: str = "±") -> str:
+def accuracy(row: Row | None) -> str:
     if row is None or not row.n:
         return NONE
-    spread = f" {plus_minus} {row.std:.2f}" if row.std is not None else ""
+    spread = f" ± {row.std:.2f}" if row.std is not None else ""
     return f"{row.top1:.2f}{spread} ({row.n})"
 
 
@@ -180,7 +180,7 @@ CUT_NOTE = (
 
 
 def _md_table(table: Table) -> str:
-    head, body = _grid(table, "±")
+    head, body = _grid(table)
     lines = [f"## {table.spec.name}: {table.suite}, track {table.spec.track}, tier {table.tier}", ""]
     if table.spec.about:
         lines += [table.spec.about, ""]
@@ -225,7 +225,7 @@ def _tex(text: str) -> str:
 
 
 def _tex_table(table: Table) -> str:
-    head, body = _grid(table, "±")
+    head, body = _grid(table)
     lines = [
         f"% {table.spec.name}: {table.suite}, track {table.spec.track}, tier {table.tier}; needs booktabs",
         f"% {table.recipe}",

@@ -22,7 +22,7 @@ PUBLISHED = find.ROOT / "results" / "published"
 def reproduce_suite(
     name: str, *, budget: str, tier: str, only: str, device: str, jobs: int, out: Path, data: Path | None
 ) -> int:
-    seconds_of(budget)
+    seconds_of(budget)  # a typo is told before anything is timed
     suite, published = read(name), Store(PUBLISHED)
     tier = tier or _tier(suite, device)
     print(_cost(suite, tier, device), flush=True)
