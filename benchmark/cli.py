@@ -230,12 +230,16 @@ def pin(
     set: Sets = None,
     out: Out = RESULTS,
     records: Annotated[bool, typer.Option(help="Copy the pinned records to results/published too.")] = True,
+    tolerance: Annotated[
+        list[Path] | None,
+        typer.Option(help="A store of the same suite from another environment: how far it may lie off."),
+    ] = None,
 ) -> None:
     """Pin what a suite measured: clean, finished records of the current code, for `check` to hold others against."""
     from benchmark.verbs.evidence import pin_suite
 
     published = Path("results/published") if records else None
-    _print(pin_suite(suite, tier, tuple(set or ()), out, published), as_json=False)
+    _print(pin_suite(suite, tier, tuple(set or ()), out, published, tolerance or []), as_json=False)
 
 
 @app.command()

@@ -12,6 +12,7 @@ import benchmark.evidence.pins as pins_module
 from benchmark.cell import Cell
 from benchmark.errors import UserError
 from benchmark.evidence import check as module
+from benchmark.evidence import tolerance
 from benchmark.evidence.check import Report, check, compare
 from benchmark.evidence.pins import Pin, pin_of, read_pins, write
 from benchmark.execute import Desk, execute
@@ -51,7 +52,7 @@ def elsewhere(environment: Any) -> Any:
 
 
 def smoke(monkeypatch: pytest.MonkeyPatch, points: float | None = 100.0) -> None:
-    monkeypatch.setattr(module, "tolerance_of", lambda suite: points)
+    monkeypatch.setattr(module, "tolerances_of", lambda suite: {} if points is None else {CELL.model: points})
 
 
 def judged(desk: Desk, pin: Pin, *cells: Cell) -> Report:
@@ -196,3 +197,39 @@ def test_what_changed_between_two_stores(tmp_path: Path, environment: Any, elsew
     assert [line.why for line in compare(a.store, b.store)] == ["equal weights"]
     (line,) = compare(a.store, c.store)
     assert line.verdict == "pass" or "environment differs" in line.why
+
+
+# ---- the tolerance: measured between environments ----------------------------------------------
+
+
+def test_the_tolerance_is_what_environments_were_seen_to_differ_by(
+    tmp_path: Path, environment: Any, elsewhere: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = run(tmp_path / "here", environment), run(tmp_path / "there", elsewhere)
+    (found,) = tolerance.measure("s", places(CELL), [here.store, there.store])
+    assert (found.model, found.cells, found.environments) == (CELL.model, 1, 2)
+    (a,), (b,) = here.store.of(CELL.id), there.store.of(CELL.id)
+    farther = b.record.outcome.model_copy(update={"top1": a.record.outcome.top1 + 5})
+    off = replace(b, record=b.record.model_copy(update={"outcome": farther}))
+    monkeypatch.setattr(tolerance, "current", lambda planned, store: [a] if store is here.store else [b, off])
+    (found,) = tolerance.measure("s", places(CELL), [here.store, there.store])
+    assert (found.largest, found.mean, found.points) == (5.0, 5.0, 8.0)  # half as much again, whole points
+    path = tmp_path / "tolerance.csv"
+    other = replace(found, suite="t", points=3.0)
+    tolerance.write([other], path)
+    tolerance.write([replace(found, points=50.0)], path)
+    tolerance.write([found], path)  # its own suite's rows are replaced, another's stay
+    assert tolerance.read(path) == [found, other]
+    with pytest.raises(UserError, match="two environments"):
+        tolerance.measure("s", places(CELL), [here.store])
+    path.write_text("suite,model\nquick,vgg_tiny\n")
+    with pytest.raises(UserError, match="not a table of tolerances"):
+        tolerance.read(path)
+
+
+def test_a_network_without_a_measured_tolerance_is_not_judged(
+    tmp_path: Path, elsewhere: Any, pinned: Pin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "tolerances_of", lambda suite: {"another": 5.0})
+    report = judged(run(tmp_path, elsewhere), replace(pinned, weights="other"))
+    assert (report.lines[1].verdict, report.exit) == ("not comparable", 4)

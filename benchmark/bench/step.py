@@ -33,20 +33,26 @@ class Speed:
     network: str
     plain: dict[int, float]  # by workers of its loader
     eager: float
+    graph: float | None  # the step as a CUDA graph
     compiled: float | None
     compile_seconds: float | None
     share_of_peak: float  # of what a large matrix product reaches here in the same precision
 
     @property
+    def engine(self) -> float:
+        """What a run does here that does not ask to be compiled."""
+        return self.graph or self.eager
+
+    @property
     def ratio(self) -> float:
-        return self.eager / max(self.plain.values())
+        return self.engine / max(self.plain.values())
 
     @property
     def break_even(self) -> float | None:
         """Images after which compiling has paid for itself; None if it never does."""
-        if self.compiled is None or self.compile_seconds is None or self.compiled <= self.eager:
+        if self.compiled is None or self.compile_seconds is None or self.compiled <= self.engine:
             return None
-        return self.compile_seconds / (1 / self.eager - 1 / self.compiled)
+        return self.compile_seconds / (1 / self.engine - 1 / self.compiled)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"ratio": self.ratio, "break_even_images": self.break_even}
@@ -55,8 +61,12 @@ class Speed:
 def speed_of(name: str, device: torch.device, *, compile: bool, seconds: float = 2.0) -> Speed:
     rounds = {workers: _plain(name, workers, device, seconds) for workers in WORKERS}
     eager = trainer(name, device)
+    recorded, eager.captures = eager.captures, False
     rate = best(eager, seconds)
-    compiled, spent = None, None
+    graph, compiled, spent = None, None, None
+    if recorded:
+        eager.captures = True
+        graph = best(eager, seconds)
     if compile:
         other = trainer(name, device, compile=True)
         start = time.perf_counter()
@@ -64,7 +74,7 @@ def speed_of(name: str, device: torch.device, *, compile: bool, seconds: float =
         spent = max(0.0, time.perf_counter() - start - other.batches.steps * BATCH / rate)
         compiled = best(other, seconds)
     macs = 3 * count.macs(eager.network, SHAPE)
-    return Speed(name, rounds, rate, compiled, spent, 2 * macs * rate / peak(device))
+    return Speed(name, rounds, rate, graph, compiled, spent, 2 * macs * (graph or rate) / peak(device))
 
 
 def trainer(name: str, device: torch.device, *, compile: bool = False, steps: int = 4) -> Trainer:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 
 from benchmark.cell import Recipe
 from benchmark.engine.batches import Batches, seed_of
+from benchmark.engine.captured import Captured
 from benchmark.engine.layout import layout
 from benchmark.engine.optimizers import optimizer_for, set_rates
 from benchmark.engine.precision import autocast
@@ -52,14 +54,18 @@ class Trainer:
     def __init__(self, network: nn.Module, batches: Batches, recipe: Recipe, ranks: Ranks = ALONE) -> None:
         self.recipe, self.batches, self.ranks = recipe, batches, ranks
         self.network = network.to(batches.device)
+        self.captured: Captured | None = None
         self._lay_out()
         self.optimizer = optimizer_for(self.network, recipe)
         self.buffers: dict[str, Tensor] = {}  # a method's own, each like one of the network's tensors
         self._like: dict[str, str] = {}
         self._draws = any(isinstance(m, nn.Dropout) and m.p > 0 for m in self.network.modules())
+        plain = ranks.size == 1 and not recipe.compile and not self._draws
+        self.captures = plain and batches.device.type == "cuda"  # the step as a CUDA graph
         self.trained = 0  # epochs so far, recoveries included: the random key
         self.step = 0  # steps done of the epoch under way
-        self._reset_sums()
+        self.loss_sum = torch.zeros((), device=batches.device)
+        self.right = torch.zeros((), dtype=torch.int64, device=batches.device)
 
     def epoch(
         self,
@@ -77,7 +83,7 @@ class Trainer:
         synchronisation with the device, at the end. `after_step` may save, and may raise to stop.
         """
         network, optimizer, recipe, steps = self.network, self.optimizer, self.recipe, self.batches.steps
-        share, forward = self.ranks.share, self.forward
+        share = self.ranks.share
         order = self.batches.order(self.trained)
         network.train()
         while self.step < steps:
@@ -87,28 +93,41 @@ class Trainer:
             if self._draws:  # dropout draws from torch's own generator: keyed like everything else
                 key = (self.batches.seed, self.trained, self.step, *([self.ranks.rank] if self.ranks.rank else []))
                 torch.manual_seed(seed_of("dropout", *key))
-            with autocast(images.device, recipe.precision):
-                scores = forward(images)
-                error = F.cross_entropy(scores, labels, label_smoothing=recipe.label_smoothing)
-            optimizer.zero_grad(set_to_none=True)
-            (error + loss(network, now) if loss else error).backward()
+            if self.captures:
+                if self.captured is None:
+                    touched = (*network.buffers(), self.loss_sum, self.right)
+                    self.captured = Captured(self._passes, images, labels, touched)
+                self.captured(images, labels)
+                if loss and (more := loss(network, now)).requires_grad:
+                    more.backward()  # onto the gradients that are there
+            else:
+                self._passes(images, labels, partial(loss, network, now) if loss else None)
             if grads:
                 grads(network, now)
             optimizer.step()
             if weights:
                 weights(network, now)
-            self.loss_sum += error.detach().float()
-            self.right += (scores.detach().argmax(1) == labels).sum()
             self.step += 1
             after_step()
         loss_mean = self.ranks.total(self.loss_sum).item() / (steps * self.ranks.size)
         top1 = 100 * self.ranks.total(self.right).item() / (steps * recipe.batch)
         self.trained, self.step = self.trained + 1, 0
-        self._reset_sums()
+        self.loss_sum.zero_()
+        self.right.zero_()
         finite = torch.stack([parameter.isfinite().all() for parameter in network.parameters()]).all()
         if not (isfinite(loss_mean) and bool(finite)):
             raise Diverged(at)
         return Epoch(loss_mean, top1, rate(recipe, max(0, at - lag) + (steps - 1) / steps))
+
+    def _passes(self, images: Tensor, labels: Tensor, penalty: Callable[[], Tensor] | None = None) -> None:
+        """Forward and backward: the gradients lie in the parameters, the sums have grown."""
+        with autocast(images.device, self.recipe.precision):
+            scores = self.forward(images)
+            error = F.cross_entropy(scores, labels, label_smoothing=self.recipe.label_smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        (error + penalty() if penalty else error).backward()
+        self.loss_sum += error.detach().float()
+        self.right += (scores.detach().argmax(1) == labels).sum()
 
     def cut(self, parts: list[cuts.Slices], momentum: str = "keep") -> None:
         """Slice the network, and with it the optimizer's state and the method's buffers."""
@@ -160,8 +179,8 @@ class Trainer:
         self.buffers = {name: tensor.to(self.batches.device) for name, tensor in state["buffers"].items()}
         self._like = dict(state["like"])
         self.trained, self.step = state["trained"], state["step"]
-        self.loss_sum = state["loss_sum"].to(self.batches.device)
-        self.right = state["right"].to(self.batches.device)
+        self.loss_sum.copy_(state["loss_sum"])
+        self.right.copy_(state["right"])
 
     def _lay_out(self) -> None:
         form = layout(self.network, self.recipe, self.batches.device)
@@ -172,7 +191,4 @@ class Trainer:
             torch._dynamo.reset()  # after a cut as after a resume: what was compiled before decides nothing
             network = torch.compile(network, dynamic=False)  # type: ignore[assignment]
         self.forward = self.ranks.spread(network, self.batches.device)
-
-    def _reset_sums(self) -> None:
-        self.loss_sum = torch.zeros((), device=self.batches.device)
-        self.right = torch.zeros((), dtype=torch.int64, device=self.batches.device)
+        self.captured = None  # it would read the memory of before

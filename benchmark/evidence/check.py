@@ -9,17 +9,16 @@
 A record of other code is never judged: "not measured".
 """
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from benchmark.cell import CHANNEL_KINDS, Cell
 from benchmark.errors import UserError
 from benchmark.evidence.gate import FIRST, Look, Verdict, called, exit_code, look
-from benchmark.evidence.pins import FOLDER, Pin, current, masked_path, meaning
+from benchmark.evidence.pins import Pin, current, masked_path, meaning
+from benchmark.evidence.tolerance import tolerances_of
 from benchmark.record import Record
 from benchmark.report.rows import TOLERANCE
 from benchmark.store import Store, Stored
@@ -49,7 +48,7 @@ class Report:
 
 def check(suite: str, planned: list[Planned], pins: list[Pin], store: Store) -> Report:
     """Every planned cell that is pinned or measured; a cell that is neither is nobody's business."""
-    tolerance = tolerance_of(suite)
+    tolerances = tolerances_of(suite)
     of_cell: dict[str, list[Pin]] = {}
     for pin in pins:
         of_cell.setdefault(pin.cell, []).append(pin)
@@ -68,9 +67,9 @@ def check(suite: str, planned: list[Planned], pins: list[Pin], store: Store) -> 
             lines.append(Line("counts", cell.name, "not measured", why))
         else:
             lines.append(_counts(cell, mine[-1], records[-1], store))
-            if tolerance is not None:
-                lines.append(_smoke(cell, mine, records[-1], tolerance))
-    if tolerance is None:
+            if tolerances:
+                lines.append(_smoke(cell, mine, records[-1], tolerances.get(cell.model)))
+    if not tolerances:
         lines += _statistical(planned, of_cell, judged, store)
     if not lines:
         raise UserError(f"{suite}: nothing is pinned and nothing measured; `prunebench run {suite}` first")
@@ -119,17 +118,7 @@ def _last_test(stored: Stored, store: Store) -> float | None:
 # ---- smoke -------------------------------------------------------------------------------------
 
 
-def tolerance_of(suite: str, folder: Path = FOLDER) -> float | None:
-    """Points by which one small cell differs between processors and thread counts; None: not a smoke suite."""
-    path = folder / "tolerance.csv"
-    if not path.is_file():
-        return None
-    with path.open(newline="") as file:
-        found = {row["suite"]: float(row["points"]) for row in csv.DictReader(file)}
-    return found.get(suite)
-
-
-def _smoke(cell: Cell, pins: list[Pin], stored: Stored, tolerance: float) -> Line:
+def _smoke(cell: Cell, pins: list[Pin], stored: Stored, tolerance: float | None) -> Line:
     record = stored.record
     off = record.outcome.top1 - pins[-1].top1
     verdict, why = _judge_smoke(pins, record, off, tolerance)
@@ -137,7 +126,7 @@ def _smoke(cell: Cell, pins: list[Pin], stored: Stored, tolerance: float) -> Lin
     return Line("smoke", cell.name, verdict, why, numbers)
 
 
-def _judge_smoke(pins: list[Pin], record: Record, off: float, tolerance: float) -> tuple[Verdict, str]:
+def _judge_smoke(pins: list[Pin], record: Record, off: float, tolerance: float | None) -> tuple[Verdict, str]:
     here = [pin for pin in pins if pin.fingerprint == record.how.fingerprint]
     if any(pin.weights == record.network.weights_hash for pin in pins):
         return "pass", "equal weights"
@@ -145,6 +134,11 @@ def _judge_smoke(pins: list[Pin], record: Record, off: float, tolerance: float) 
         return "regressed", "other weights in the same environment, by the same code"
     if here:
         return "inconclusive", f"{off:+.2f} points; other code, other weights, and nothing shows the codes equal"
+    if tolerance is None:
+        return (
+            "not comparable",
+            f"{off:+.2f} points in another environment; no tolerance was measured for {record.cell.model}",
+        )
     if abs(off) <= tolerance:
         return "pass", f"{off:+.2f} points in another environment, within {tolerance:g}"
     return ("regressed" if off < 0 else "better"), f"{off:+.2f} points in another environment; at most {tolerance:g}"

@@ -24,12 +24,13 @@ def bench(networks: list[str], device: str, threads: int | None, compile: bool) 
 
 def as_text(about: dict[str, Any], found: list[Speed]) -> str:
     lines = [", ".join(f"{key} {value}" for key, value in about.items()), ""]
-    head = ["network", "plain, 0 workers", "2 workers", "engine", "ratio", "compiled", "pays after", "of peak"]
+    head = ["network", "plain, 0 workers", "2 workers", "eager", "graph", "ratio", "compiled", "pays after", "of peak"]
     body = [
         [
             speed.network,
             *(f"{rate:.0f}" for rate in speed.plain.values()),
             f"{speed.eager:.0f}",
+            "–" if speed.graph is None else f"{speed.graph:.0f}",
             f"{speed.ratio:.2f}",
             "–" if speed.compiled is None else f"{speed.compiled:.0f}",
             "–" if speed.break_even is None else f"{speed.break_even:,.0f} images",

@@ -15,12 +15,19 @@ if TYPE_CHECKING:
 Report = dict[str, Any]
 
 
-def pin_suite(name: str, tier: str, sets: tuple[str, ...], out: Path, published: Path | None) -> Report:
-    """Write what is clean, finished and current into baselines/pinned, and its records where they are published."""
+def pin_suite(
+    name: str, tier: str, sets: tuple[str, ...], out: Path, published: Path | None, elsewhere: list[Path]
+) -> Report:
+    """Write what is clean, finished and current into baselines/pinned, and its records where they are published.
+
+    `elsewhere` are stores of the same suite from other environments: what they differ by is what `check` allows.
+    """
+    from benchmark.evidence import tolerance
     from benchmark.evidence.pins import gather, path_for, write
 
     suite, store = read(name, sets), Store(out)
-    pins, left_out = gather(plan(suite, tier), store)
+    planned = plan(suite, tier)
+    pins, left_out = gather(planned, store)
     if not pins:
         reasons = Counter(left_out.values()).most_common(1)
         raise UserError(f"nothing to pin in {out}: " + (reasons[0][0] if reasons else f"no records of {suite.name}"))
@@ -30,6 +37,10 @@ def pin_suite(name: str, tier: str, sets: tuple[str, ...], out: Path, published:
         for pin in pins:
             store.copy(pin.cell, pin.record, Store(published))
     report: Report = {"pinned": len(pins), "in": str(path)}
+    if elsewhere:
+        found = tolerance.measure(suite.name, planned, [store, *map(Store, elsewhere)])
+        tolerance.write(found)
+        report |= {f"tolerance of {each.model}": f"{each.points:g} points" for each in found}
     return report | {f"left out: {why}": count for why, count in Counter(left_out.values()).items()}
 
 

@@ -1,0 +1,83 @@
+"""How far the accuracy of one small cell moves between environments: measured, and committed beside the pins.
+
+Bits differ between processors and thread counts, and a small network after a few epochs turns other bits
+into points. What a run elsewhere may differ by is therefore no matter of taste: the same cells were run in
+several environments, and per network the largest difference of any cell between any two of them counts.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from itertools import combinations
+from pathlib import Path
+
+from benchmark.errors import UserError
+from benchmark.evidence.pins import FOLDER, current
+from benchmark.store import Store, write_safely
+from benchmark.suite import Planned
+
+PATH = FOLDER / "tolerance.csv"
+ROOM = 1.5  # times the largest difference seen: an environment that was not at hand may lie farther off
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    suite: str
+    model: str
+    points: float  # what `check` allows
+    largest: float  # difference of one cell between two environments
+    mean: float
+    cells: int
+    environments: int
+
+
+def measure(suite: str, planned: Iterable[Planned], stores: list[Store]) -> list[Tolerance]:
+    """From the records of the same cells in several stores, one environment or more in each."""
+    seen: dict[str, list[dict[str, float]]] = {}  # by network: a cell's accuracy by fingerprint
+    for p in {p.id: p for p in planned}.values():
+        records = [stored.record for store in stores for stored in current(p, store)]
+        seen.setdefault(p.cell.model, []).append({r.how.fingerprint: r.outcome.top1 for r in records})
+    found = []
+    for model, cells in sorted(seen.items()):
+        apart = [abs(a - b) for cell in cells for a, b in combinations(cell.values(), 2)]
+        if apart:
+            shared = sum(len(cell) > 1 for cell in cells)
+            environments = len(set().union(*cells))
+            largest, mean = round(max(apart), 2), round(sum(apart) / len(apart), 2)
+            points = float(max(1, math.ceil(ROOM * max(apart))))
+            found.append(Tolerance(suite, model, points, largest, mean, shared, environments))
+    if not found:
+        raise UserError("no cell was run in two environments; nothing can be said of how far they lie apart")
+    return found
+
+
+def write(found: list[Tolerance], path: Path = PATH) -> None:
+    """What is there of other suites stays."""
+    suites = {each.suite for each in found}
+    kept = [each for each in read(path) if each.suite not in suites]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Tolerance)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(each) for each in sorted([*kept, *found], key=lambda each: (each.suite, each.model)))
+    write_safely(path, text.getvalue().encode())
+
+
+def read(path: Path = PATH) -> list[Tolerance]:
+    if not path.is_file():
+        return []
+    numbers = {"points": float, "largest": float, "mean": float, "cells": int, "environments": int}
+    with path.open(newline="") as file:
+        try:
+            return [
+                Tolerance(**{key: numbers.get(key, str)(value) for key, value in row.items()})
+                for row in csv.DictReader(file)
+            ]
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{path}: not a table of tolerances: {error}") from None
+
+
+def tolerances_of(suite: str) -> dict[str, float]:
+    """Points by network; empty where the suite's cells are judged by seeds, not one by one."""
+    return {each.model: each.points for each in read() if each.suite == suite}
