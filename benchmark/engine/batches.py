@@ -16,7 +16,7 @@ from benchmark.engine.loader import Loader
 from benchmark.errors import UserError
 
 Part = tuple[Tensor | Files, Tensor]  # images and labels
-EVALUATION_PIXELS = 500 * 32 * 32  # of one batch: fixed for a size of image, another size is another rounding
+EVALUATION_PIXELS = 128 * 32 * 32  # of one batch: fixed for a size of image, another size is another rounding
 
 
 def seed_of(*key: int | str) -> int:
@@ -29,6 +29,19 @@ def generator(*key: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(seed_of(*key))
 
 
+class Rows:
+    """Some rows of a tensor, without a copy of them: the whole set may be most of what a run holds in memory."""
+
+    def __init__(self, whole: Tensor, rows: Tensor) -> None:
+        self.whole, self.rows = whole, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, chosen: Tensor) -> Tensor:
+        return self.whole[self.rows[chosen]]
+
+
 class Batches:
     """Training, validation and test images. The split is the same for every cell of a data set."""
 
@@ -36,10 +49,14 @@ class Batches:
         order = torch.randperm(len(images.train), generator=generator("validation split")).numpy()
         held, kept = np.sort(order[: recipe.validation]), np.sort(order[recipe.validation :])
         self.seed, self.recipe, self.device = seed, recipe, device
-        self.train = self._put(images.train[kept] if recipe.validation else images.train)
+        self.train = (
+            images.train[kept]
+            if isinstance(images.train, Files)
+            else Rows(self._put(images.train), torch.from_numpy(kept).to(device))
+        )
         self.train_labels = self._labels(images.train_labels[kept])
-        self.validation = (self._put(images.train[held]), self._labels(images.train_labels[held]))
-        self.test = (self._put(images.test), self._labels(images.test_labels))
+        self.validation = (self._part(images.train[held]), self._labels(images.train_labels[held]))
+        self.test = (self._part(images.test), self._labels(images.test_labels))
         self.classes, self.channels = len(images.classes), images.channels
         self.data_hash, self.decoder = images.hash, images.decoder
         self.size = recipe.size or images.side
@@ -110,9 +127,12 @@ class Batches:
         images = (images.float() - self.shift) * self.scale
         return images.contiguous(memory_format=self.layout)
 
-    def _put(self, images: Bytes | Files) -> Tensor | Files:
-        """Into the device's memory; what lies in files stays there."""
-        return images if isinstance(images, Files) else torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
+    def _part(self, images: Bytes | Files) -> Tensor | Files:
+        """In the device's memory; what lies in files stays there."""
+        return images if isinstance(images, Files) else self._put(images)
+
+    def _put(self, images: Bytes) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
 
     def _labels(self, labels: Labels) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(labels)).to(self.device)
