@@ -213,7 +213,7 @@ def test_the_tolerance_is_what_environments_were_seen_to_differ_by(
     off = replace(b, record=b.record.model_copy(update={"outcome": farther}))
     monkeypatch.setattr(tolerance, "current", lambda planned, store: [a] if store is here.store else [b, off])
     (found,) = tolerance.measure("s", places(CELL), [here.store, there.store])
-    assert (found.largest, found.mean, found.points) == (5.0, 5.0, 8.0)  # half as much again, whole points
+    assert (found.largest, found.mean, found.points) == (5.0, 5.0, 10.0)  # twice as much
     path = tmp_path / "tolerance.csv"
     other = replace(found, suite="t", points=3.0)
     tolerance.write([other], path)

@@ -60,13 +60,15 @@ class Display:
         self.first = self.first or (now, done)
         speed = (done - self.first[1]) * trainer.recipe.batch / max(now - self.first[0], 1e-9)
         loss = f"  loss {run.progress.curves[-1]['loss']:.3f}" if run.progress.curves else ""
-        facts = f"epoch {trainer.trained + 1}/{run.epochs}{loss}  {speed:,.0f} images/s"
-        left = (run.epochs * steps - done) * trainer.recipe.batch / max(speed, 1e-9)
+        epoch = trainer.trained + (trainer.step > 0)
+        epochs = max(run.epochs, epoch)  # a recovery may lie outside the schedule
+        facts = f"epoch {epoch}/{epochs}{loss}  {speed:,.0f} images/s"
+        left = (epochs * steps - done) * trainer.recipe.batch / max(speed, 1e-9)
         if now - self.last_note >= NOTE_EVERY:
             self.last_note = now
-            self._note({"facts": facts, "left": left, "epoch": trainer.trained + 1, "epochs": run.epochs})
+            self._note({"facts": facts, "left": left, "epoch": epoch, "epochs": epochs})
         if self.live:
-            self.bar.update(self.task, total=run.epochs * steps, completed=done, facts=facts)
+            self.bar.update(self.task, total=epochs * steps, completed=done, facts=facts)
         if now - self.last_line >= PLAIN_EVERY:
             self.last_line = now
             line = f"{self.title}: {facts}, {left / 60:.0f} min left"
