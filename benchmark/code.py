@@ -62,10 +62,15 @@ def _equal() -> dict[str, str]:
 
 
 def code_of(cell: Cell, methods_from: tuple[Path, ...] = ()) -> Code:
+    return _code_of(cell.method.name, cell.model, cell.data, methods_from)
+
+
+@cache
+def _code_of(method_name: str, model_name: str, data_name: str, methods_from: tuple[Path, ...]) -> Code:
     paths = [
-        find.pick("method", cell.method.name, find.methods(methods_from)).path,
-        find.pick("model", cell.model, find.models()).path,
-        find.pick("data set", cell.data, find.datasets()).path,
+        find.pick("method", method_name, find.methods(methods_from)).path,
+        find.pick("model", model_name, find.models()).path,
+        find.pick("data set", data_name, find.datasets()).path,
     ]
     method, model, data = (_hash((path,)) for path in paths)
     commit = _git("rev-parse", "HEAD")

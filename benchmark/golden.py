@@ -47,7 +47,11 @@ def enter(pairs: list[Pair], commit: str, cells: int) -> int:
     rows = list(csv.DictReader(EQUAL.open(newline=""))) if EQUAL.is_file() else []
     known = {row["now"] for row in rows} | {row["was"] for row in rows}
     new = [pair for pair in pairs if pair[2] not in known]
-    rows += [dict(zip(COLUMNS, (*pair, f"{cells} golden cells against {commit}"), strict=True)) for pair in new]
+    name = subprocess.run(
+        ["git", "-C", str(ROOT), "rev-parse", "--short", commit], capture_output=True, text=True, check=True
+    )
+    shown_by = f"{cells} golden cells against {name.stdout.strip()}"  # HEAD~1 is another commit tomorrow
+    rows += [dict(zip(COLUMNS, (*pair, shown_by), strict=True)) for pair in new]
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()

@@ -20,6 +20,7 @@ State = Literal["done", "pending", "stale", "blocked"]
 class Entry:
     """A cell of the matrix, once, however many tables it stands in."""
 
+    id: str
     cell: Cell
     state: State
     why: str = ""
@@ -33,7 +34,7 @@ def matrix(
     cells = {cell.id: cell for p in planned for cell in (*p.parents, p.cell)}  # parents before their children
     entries: dict[str, Entry] = {}
     for id, cell in cells.items():
-        entries[id] = Entry(cell, *_state(cell, entries, store, device, mode, methods_from))
+        entries[id] = Entry(id, cell, *_state(id, cell, entries, store, device, mode, methods_from))
     for entry in entries.values():
         if entry.state == "pending" and "start" in entry.cell.parents:
             _needs_weights(entries[entry.cell.parents["start"]], store)
@@ -41,14 +42,10 @@ def matrix(
 
 
 def _state(
-    cell: Cell, earlier: dict[str, Entry], store: Store, device: str, mode: str, methods_from: tuple[Path, ...]
+    id: str, cell: Cell, earlier: dict[str, Entry], store: Store, device: str, mode: str, methods_from: tuple[Path, ...]
 ) -> tuple[State, str]:
-    if is_done(cell, store, device, mode, methods_from):
-        return "done", ""
-    if records := [s.record for s in store.of(cell.id) if _fits(s.record, device, mode)]:
-        code = code_of(cell, methods_from)
-        ours = any(record.code.same(code) for record in records)
-        return "stale", "its parent's record is of other code" if ours else "its record is of other code"
+    if recorded := _recorded(id, cell, store, device, mode, methods_from):
+        return recorded
     for role, parent in cell.parents.items():
         ended = [s.record.ending for s in store.of(parent) if _fits(s.record, device, mode)]
         if ended and "done" not in ended:
@@ -61,13 +58,24 @@ def _state(
     return "pending", ""
 
 
+def _recorded(
+    id: str, cell: Cell, store: Store, device: str, mode: str, methods_from: tuple[Path, ...]
+) -> tuple[State, str] | None:
+    """What the records of a cell make of it; None where it has none that was run as asked."""
+    fitting = [s.record for s in store.of(id) if _fits(s.record, device, mode)]
+    if not fitting:
+        return None
+    code = code_of(cell, methods_from)
+    ours = [record for record in fitting if record.code.same(code)]
+    if any(_parents_are_current(record, store, methods_from) for record in ours):
+        return "done", ""
+    return "stale", "its parent's record is of other code" if ours else "its record is of other code"
+
+
 def is_done(cell: Cell, store: Store, device: str, mode: str, methods_from: tuple[Path, ...] = ()) -> bool:
     """A finished record of the current code, run as asked."""
-    fitting = [s.record for s in store.of(cell.id) if _fits(s.record, device, mode)]
-    if not fitting:
-        return False
-    code = code_of(cell, methods_from)
-    return any(r.code.same(code) and _parents_are_current(r, store, methods_from) for r in fitting)
+    recorded = _recorded(cell.id, cell, store, device, mode, methods_from)
+    return recorded is not None and recorded[0] == "done"
 
 
 def _parents_are_current(record: Record, store: Store, methods_from: tuple[Path, ...]) -> bool:
@@ -81,7 +89,7 @@ def _parents_are_current(record: Record, store: Store, methods_from: tuple[Path,
 
 def _needs_weights(start: Entry, store: Store) -> None:
     """A record published without its weights is no start for anything: the parent runs again."""
-    kept = (store.weights(s.record.network.weights_hash).is_file() for s in store.of(start.cell.id))
+    kept = (store.weights(s.record.network.weights_hash).is_file() for s in store.of(start.id))
     if start.state == "done" and not any(kept):
         start.state, start.why = "pending", "its weights were not kept, and others start from them"
 
@@ -96,8 +104,8 @@ def estimate(entries: list[Entry], store: Store, *, device: str = "auto", thread
     timed: set[tuple[str, str]] = set()
     for entry in entries:
         cell = entry.cell
-        if cell.id in known:
-            entry.hours, entry.basis = known[cell.id], "records"
+        if entry.id in known:
+            entry.hours, entry.basis = known[entry.id], "records"
             continue
         from benchmark.calibrate import hours_per_epoch
 
@@ -119,8 +127,8 @@ def known_hours(
         if device in ("auto", record.how.device) and threads in (None, record.how.threads):
             spent = record.cost.train + record.cost.recover + record.cost.evaluate + record.cost.search
             per_epoch[_like(record.cell)] = spent / record.cell.recipe.epochs
-    likes = ((entry.cell, _like(entry.cell)) for entry in entries)
-    return {cell.id: per_epoch[like] * cell.recipe.epochs for cell, like in likes if like in per_epoch}
+    likes = ((entry, _like(entry.cell)) for entry in entries)
+    return {entry.id: per_epoch[like] * entry.cell.recipe.epochs for entry, like in likes if like in per_epoch}
 
 
 def _like(cell: Cell) -> tuple[object, ...]:

@@ -38,8 +38,8 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.left_out: dict[Path, str] = {}
-        self._known: dict[Path, Stored] = {}  # a record's name is the hash of its bytes: it never changes
+        self.left_out: dict[str, str] = {}
+        self._known: dict[str, Stored] = {}  # a record's name is the hash of its bytes: it never changes
 
     def run_folder(self, id: str) -> Path:
         return self.root / "runs" / id
@@ -64,8 +64,12 @@ class Store:
 
     def of(self, id: str) -> list[Stored]:
         """The replicates of one cell, newest last."""
-        paths = sorted((self.root / "records" / id).glob("*.json"))
-        found = [stored for path in paths if (stored := self._stored(path))]
+        folder = self.root / "records" / id
+        try:
+            names = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(".json"))
+        except FileNotFoundError:
+            return []
+        found = [stored for name in names if (stored := self._stored(folder, name))]
         return sorted(found, key=lambda stored: (stored.record.finished, stored.content))
 
     def all(self) -> Iterator[Stored]:
@@ -78,14 +82,15 @@ class Store:
             raise Damaged(f"{path}: missing; {stored.path.name} names it")
         return unpack_side(path)
 
-    def _stored(self, path: Path) -> Stored | None:
-        if path not in self._known and path not in self.left_out:
+    def _stored(self, folder: Path, name: str) -> Stored | None:
+        key = f"{folder.name}/{name}"
+        if key not in self._known and key not in self.left_out:
             try:
-                self._known[path] = self._read(path)
+                self._known[key] = self._read(folder / name)
             except Damaged as error:
-                self.left_out[path] = str(error)
+                self.left_out[key] = str(error)
                 print(f"prunebench: left out: {error}", file=sys.stderr)
-        return self._known.get(path)
+        return self._known.get(key)
 
     def _read(self, path: Path) -> Stored:
         data = path.read_bytes()

@@ -33,7 +33,7 @@ def published(suite: str, folder: Path) -> None:
         packed=1, jobs=1, launcher="", out=folder / "published", data=None, methods_from=(), stale=False, force=False,
         as_json=False, debug=False,
     )  # fmt: skip
-    pin_suite(suite, "full", (), folder / "published", None)
+    pin_suite(suite, "full", (), folder / "published", None, [])
 
 
 def again(suite: str, folder: Path) -> int:
@@ -72,7 +72,7 @@ def test_where_nothing_is_published_or_pinned_it_says_so(
 
 def test_within_a_budget_what_is_pinned_comes_first(suite: str, tmp_path: Path) -> None:
     cells = [p.cell for p in plan(read(suite), "full", "seed=0")]
-    todo = [Entry(cell, "pending", hours=float(n)) for n, cell in enumerate(cells)]
+    todo = [Entry(cell.id, cell, "pending", hours=float(n)) for n, cell in enumerate(cells)]
     assert [e.hours for e in in_order(todo, 60.0, "mine", "full")] == [0.0, 1.0, 2.0]
     pin = dict.fromkeys((f for f in pins.Pin.__dataclass_fields__), "0") | {"cell": cells[2].id}
     pins.write([pins.Pin(**pin)], pins.path_for("mine", "full"))  # type: ignore[arg-type]

@@ -46,7 +46,7 @@ def measure(suite: str, planned: Iterable[Planned], stores: list[Store]) -> list
             shared = sum(len(cell) > 1 for cell in cells)
             environments = len(set().union(*cells))
             largest, mean = round(max(apart), 2), round(sum(apart) / len(apart), 2)
-            points = float(max(1, math.ceil(ROOM * max(apart))))
+            points = float(max(1, math.ceil(round(ROOM * max(apart), 6))))
             found.append(Tolerance(suite, model, points, largest, mean, shared, environments))
     if not found:
         raise UserError("no cell was run in two environments; nothing can be said of how far they lie apart")

@@ -28,12 +28,12 @@ def places(entries: list[Entry], store: Store) -> list[Place]:
 
 
 def _place(entry: Entry, store: Store) -> Place:
-    folder = store.run_folder(entry.cell.id)
+    folder = store.run_folder(entry.id)
     if entry.state == "done" or not folder.is_dir():
         return Place(entry, entry.state, entry.why)
     last = state(folder)
     if last.taken and last.holder and not last.holder.is_dead():
-        return Place(entry, "running", f"on {last.holder.host}", last.holder, _noted(store, entry.cell.id))
+        return Place(entry, "running", f"on {last.holder.host}", last.holder, _noted(store, entry.id))
     if last.ending == "failed":
         return Place(entry, "failed", last.why)
     return Place(entry, entry.state, entry.why)

@@ -61,7 +61,7 @@ def _cost(suite: Suite, tier: str, device: str) -> str:
     lines = []
     for each in dict.fromkeys(("full", tier)):
         cells = {cell.id: cell for p in plan(suite, each) for cell in (*p.parents, p.cell)}
-        entries = [Entry(cell, "pending") for cell in cells.values()]
+        entries = [Entry(id, cell, "pending") for id, cell in cells.items()]
         estimate(entries, Store(PUBLISHED), device=device, threads=suite.file.threads)
         hours = [entry.hours for entry in entries if entry.hours is not None]
         unknown = f"; {len(entries) - len(hours)} more of unknown cost" if len(hours) < len(entries) else ""

@@ -90,7 +90,7 @@ def _hand_over(suite: Suite, todo: list[Entry], specs: list[Spec], store: Store,
     """Slurm does the rest; `status` shows it, and the same command later submits what is left."""
     from benchmark.launch.slurm import queued, submit
 
-    hours = {entry.cell.id: entry.hours for entry in todo if entry.hours is not None}
+    hours = {entry.id: entry.hours for entry in todo if entry.hours is not None}
     already = queued(specs, store)
     submitted = submit(specs, hours, store, suite.file.slurm, jobs)
     if as_json:
@@ -106,12 +106,12 @@ def in_order(todo: list[Entry], budget: float | None, suite: str, tier: str) -> 
     if budget is None:
         return todo
     pinned = {pin.cell for pin in read_pins(path_for(suite, tier))}
-    return sorted(todo, key=lambda e: (e.cell.id not in pinned, round(e.hours or 0.0, 3), e.cell.seed))
+    return sorted(todo, key=lambda e: (e.id not in pinned, round(e.hours or 0.0, 3), e.cell.seed))
 
 
 def _spec(entry: Entry, how: How, store: Store) -> Spec:
     """A cell that is done already and asked for again wants a new record."""
-    there = tuple(s.content for s in store.of(entry.cell.id))
+    there = tuple(s.content for s in store.of(entry.id))
     return Spec(entry.cell, how, there)
 
 
@@ -152,7 +152,7 @@ def _dry(entries: list[Entry], threads: int | None) -> Report:
         {
             "state": entry.state,
             "cell": entry.cell.name,
-            "id": entry.cell.id,
+            "id": entry.id,
             "hours": None if entry.hours is None else round(entry.hours, 6),
             "from": entry.basis,
             "why": entry.why,

@@ -24,9 +24,7 @@ def show_status(what: str, tier: str, out: Path, methods_from: tuple[Path, ...])
     store = Store(out)
     if what in known() or what.endswith(".toml"):
         found = _look(what, tier, store, methods_from)
-        lines = [
-            {"state": f"{p.state:8}", "id": p.entry.cell.id, "cell": p.entry.cell.name, "why": p.why} for p in found
-        ]
+        lines = [{"state": f"{p.state:8}", "id": p.entry.id, "cell": p.entry.cell.name, "why": p.why} for p in found]
         return [*lines, {"state": summary(found), "id": "", "cell": "", "why": ""}]
     if what:
         return _status_of_run(what, store)
@@ -78,7 +76,7 @@ def _drawn(found: list[Place], store: Store) -> RenderableType:
 
 def _hours(found: list[Place], store: Store) -> str:
     """Spent on what is done; left for the rest, where runs like them have been recorded."""
-    spent = sum(s.record.cost.hours for p in found for s in store.of(p.entry.cell.id)[-1:])
+    spent = sum(s.record.cost.hours for p in found for s in store.of(p.entry.id)[-1:])
     rest = [p.entry for p in found if p.state in ("pending", "running", "failed")]
     hours = known_hours(rest, store)
     unknown = f" ({len(rest) - len(hours)} cells unknown)" if len(hours) < len(rest) else ""
