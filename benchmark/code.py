@@ -10,7 +10,6 @@ import ast
 import csv
 import hashlib
 import subprocess
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -87,7 +86,7 @@ def _engine() -> str:
 def _hash(paths: tuple[Path, ...]) -> str:
     whole = hashlib.sha256()
     for path in paths:
-        whole.update(f"{path.name}\n{''.join(_dump(_bare(ast.parse(path.read_text()))))}\n".encode())
+        whole.update(f"{path.name}\n{''.join(_dump(_bare(ast.parse(path.read_text())), []))}\n".encode())
     return whole.hexdigest()[:12]
 
 
@@ -100,23 +99,25 @@ def _bare(tree: ast.Module) -> ast.Module:
     return tree
 
 
-def _dump(node: Any) -> Iterable[str]:
+def _dump(node: Any, into: list[str]) -> list[str]:
     """Every field that is set: fields that newer Pythons add stay unset in older code."""
     if isinstance(node, ast.AST):
-        yield f"({type(node).__name__}"
-        for name, value in ast.iter_fields(node):
+        into.append(f"({type(node).__name__}")
+        for name in node._fields:
+            value = getattr(node, name, None)
             if value is not None and value != []:
-                yield f" {name}="
-                yield from _dump(value)
-        yield ")"
+                into.append(f" {name}=")
+                _dump(value, into)
+        into.append(")")
     elif isinstance(node, list):
-        yield "["
+        into.append("[")
         for item in node:
-            yield from _dump(item)
-            yield ","
-        yield "]"
+            _dump(item, into)
+            into.append(",")
+        into.append("]")
     else:
-        yield repr(node)
+        into.append(repr(node))
+    return into
 
 
 @cache

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from benchmark.canonical import canonical, digest
 from benchmark.errors import Damaged, UserError
@@ -97,7 +98,7 @@ class Store:
         if hashlib.sha256(data).hexdigest()[:16] != path.stem:
             raise Damaged(f"{path}: its bytes are not those it is named after (edited or damaged); move it away")
         try:
-            found = json.loads(data)
+            found = from_json(data)
             if found.get("format") != FORMAT or found["format"] is True:
                 raise Damaged(f"{path}: format {found.get('format')!r}, this version reads {FORMAT}")
             record = Record.model_validate_json(data)
