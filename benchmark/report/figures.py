@@ -11,15 +11,12 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from benchmark.report.rows import Row
 from benchmark.report.table import Table
 from benchmark.store import Store, Stored
-
-mpl.use("Agg")
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 # Okabe and Ito's palette, told apart with any colour vision; line styles tell apart without colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -36,13 +33,12 @@ NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Softwa
 def figures_of(tables: list[Table], store: Store, forms: tuple[str, ...] = ("svg",)) -> dict[str, bytes]:
     """File name -> its bytes, one for each table, data set and model that has something removed."""
     out = {}
-    with plt.rc_context(STYLE):
+    with mpl.rc_context(STYLE):
         for stem, figure in _figures(tables, store):
             for form in forms:
                 buffer = io.BytesIO()
                 figure.savefig(buffer, format=form, dpi=200, metadata=NO_DATE[form])
                 out[f"{stem}.{form}"] = buffer.getvalue()
-            plt.close(figure)
     return out
 
 
@@ -97,9 +93,8 @@ class _Path:
 def _draw_paths(row: Row, paths: list[_Path]) -> Figure:
     """Above what was noted, below the accuracy, one line a seed; a mark where it cut."""
     names = list(paths[0].noted)
-    figure, axes = plt.subplots(
-        1 + len(names), 1, figsize=(6.4, 1.9 * (1 + len(names))), sharex=True, layout="constrained", squeeze=False
-    )
+    figure = Figure(figsize=(6.4, 1.9 * (1 + len(names))), layout="constrained")
+    axes = figure.subplots(1 + len(names), 1, sharex=True, squeeze=False)
     for i, path in enumerate(paths):
         style: Any = {"color": COLOURS[i % len(COLOURS)], "linestyle": STYLES[i % len(STYLES)], "linewidth": 1.5}
         series = [*(path.noted[name] for name in names), path.test]
@@ -119,7 +114,8 @@ def _draw_choices(row: Row, paths: list[_Path]) -> Figure:
     """How often what was chosen, a dot a seed; and the widths of the first seed, before and after."""
     (name, _), *_ = paths[0].choices.items()
     options = sorted({option for path in paths for option in path.choices.get(name, {})})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.4), width_ratios=(1, 2.2), layout="constrained")
+    figure = Figure(figsize=(9.5, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1, 2.2))
     counts = np.array([[path.choices[name][option] for option in options] for path in paths])
     left.bar(range(len(options)), counts.mean(0), color=COLOURS[5], width=0.6)
     for line in counts:
@@ -153,7 +149,8 @@ def _path(row: Row, store: Store) -> tuple[list[int], list[float]]:
 
 def _lines(rows: list[Row], dense: Row | None, store: Store) -> Figure:
     """A few methods: their paths as lines, beside what was left."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.1), width_ratios=(1.15, 1), layout="constrained")
+    figure = Figure(figsize=(8.2, 3.1), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
     for i, row in enumerate(rows):
         left.plot(*_path(row, store), color=COLOURS[i], linestyle=STYLES[i], linewidth=1.8, label=row.label)
     left.set(xlabel="epoch", ylabel="removed by then, %")
@@ -165,7 +162,8 @@ def _lines(rows: list[Row], dense: Row | None, store: Store) -> Figure:
 def _strips(rows: list[Row], dense: Row | None, store: Store) -> Figure:
     """Many methods: a strip each, darker the more is removed, in line with what was left."""
     size = (9.5, 1.2 + 0.3 * len(rows))
-    figure, (left, right) = plt.subplots(1, 2, figsize=size, sharey=True, width_ratios=(1, 1.1), layout="constrained")
+    figure = Figure(figsize=size, layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1.1))
     paths = [_path(row, store) for row in rows]
     last = max(epochs[-1] for epochs, _ in paths)
     grid = np.full((len(rows), last), np.nan)
