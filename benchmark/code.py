@@ -20,7 +20,7 @@ from benchmark.cell import Cell, Spec
 HERE = Path(__file__).resolve().parent
 ENGINE = (
     *("run.py", "view.py", "parent.py", "execute.py", "result.py", "canonical.py", "cell.py", "registry.py"),
-    *("engine/*.py", "network/*.py", "data/images.py", "data/archive.py", "data/tree.py"),
+    *("engine/*.py", "network/*.py", "data/images.py", "data/files.py", "data/archive.py", "data/tree.py"),
 )
 EQUAL = HERE.parent / "baselines" / "code_equal.csv"
 PARTS = ("engine", "method", "model", "data")

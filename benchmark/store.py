@@ -68,7 +68,7 @@ class Store:
         folder = self.root / "records" / id
         try:
             names = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(".json"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         found = [stored for name in names if (stored := self._stored(folder, name))]
         return sorted(found, key=lambda stored: (stored.record.finished, stored.content))

@@ -8,31 +8,39 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.engine import training
-from benchmark.engine.captured import Work
+from benchmark.engine.captured import Work, memory_of
 from benchmark.engine.training import Now, Trainer
 from benchmark.network.channels import Channels
 
 
 class PlayedBack:
-    """Like the real one: fixed inputs, gradients that stay where they are, callbacks and optimizer outside."""
+    """Like the real one: fixed inputs, gradients in memory of its own, callbacks and optimizer outside."""
 
     made = 0
 
-    def __init__(self, work: Work, images: Tensor, labels: Tensor, touched: Iterable[Tensor]) -> None:
+    def __init__(
+        self, work: Work, network: nn.Module, images: Tensor, labels: Tensor, touched: Iterable[Tensor]
+    ) -> None:
         PlayedBack.made += 1
         self.work, self.images, self.labels = work, images.clone(), labels.clone()
         before = [(tensor, tensor.clone()) for tensor in touched]
         work(self.images, self.labels)
-        self.memory = [tensor.data_ptr() for tensor, _ in before]
+        self.where = [tensor.data_ptr() for tensor, _ in before]
         for tensor, old in before:
             tensor.copy_(old)
         self.touched = [tensor for tensor, _ in before]
+        self.memory = memory_of(network)
+        self.gradients = [(parameter, parameter.grad) for parameter in network.parameters()]
 
     def __call__(self, images: Tensor, labels: Tensor) -> None:
         self.images.copy_(images)
         self.labels.copy_(labels)
-        self.work(self.images, self.labels)
-        assert [tensor.data_ptr() for tensor in self.touched] == self.memory
+        self.work(self.images, self.labels)  # puts gradients elsewhere; a graph cannot
+        for parameter, kept in self.gradients:
+            if kept is not None and parameter.grad is not None:
+                kept.copy_(parameter.grad)
+            parameter.grad = kept
+        assert [tensor.data_ptr() for tensor in self.touched] == self.where
 
 
 def network() -> nn.Module:
@@ -87,6 +95,21 @@ def test_nothing_to_add_is_nothing(batches: Any, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(training, "Captured", PlayedBack)
     none, nothing = trained(batches, True), trained(batches, True, loss=lambda network, now: torch.zeros(()))
     assert torch.equal(none.network.get_parameter("4.weight"), nothing.network.get_parameter("4.weight"))
+
+
+def test_what_a_method_freezes_stays_as_it_is(batches: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A graph recorded before would go on filling the gradient."""
+    monkeypatch.setattr(training, "Captured", PlayedBack)
+    ends = []
+    for captures in (False, True):
+        trainer = trained(batches, captures)
+        trainer.optimizer.zero_grad(set_to_none=True)
+        frozen = trainer.network.get_parameter("0.weight").requires_grad_(False)
+        before = frozen.clone()
+        trainer.epoch(2)
+        assert torch.equal(frozen, before)
+        ends.append(trainer.network.get_parameter("4.weight"))
+    assert torch.equal(*ends)
 
 
 def test_after_a_cut_the_step_is_recorded_anew(batches: Any, monkeypatch: pytest.MonkeyPatch) -> None:

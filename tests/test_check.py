@@ -19,6 +19,7 @@ from benchmark.execute import Desk, execute
 from benchmark.network import count, schedules
 from benchmark.network.masks import zero_lowest
 from benchmark.report.verdicts import as_json, as_junit, as_markdown
+from benchmark.store import Store
 from benchmark.suite import Planned
 from methods import one_cycle
 from tests.conftest import make_desk, tiny
@@ -206,6 +207,12 @@ def test_the_tolerance_is_what_environments_were_seen_to_differ_by(
     tmp_path: Path, environment: Any, elsewhere: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there = run(tmp_path / "here", environment), run(tmp_path / "there", elsewhere)
+    monkeypatch.setattr(tolerance, "why_not", lambda record: "its code was not committed")
+    with pytest.raises(UserError, match="two environments"):
+        tolerance.measure("s", places(CELL), [here.store, there.store])
+    monkeypatch.setattr(tolerance, "why_not", lambda record: "")
+    with pytest.raises(UserError, match="no current record of s"):
+        tolerance.measure("s", places(CELL), [here.store, Store(tmp_path / "mistyped")])
     (found,) = tolerance.measure("s", places(CELL), [here.store, there.store])
     assert (found.model, found.cells, found.environments) == (CELL.model, 1, 2)
     (a,), (b,) = here.store.of(CELL.id), there.store.of(CELL.id)
@@ -233,3 +240,13 @@ def test_a_network_without_a_measured_tolerance_is_not_judged(
     monkeypatch.setattr(module, "tolerances_of", lambda suite: {"another": 5.0})
     report = judged(run(tmp_path, elsewhere), replace(pinned, weights="other"))
     assert (report.lines[1].verdict, report.exit) == ("not comparable", 4)
+    assert "no tolerance was measured" in report.lines[1].why
+
+
+def test_a_small_cell_of_another_device_is_not_judged(
+    tmp_path: Path, elsewhere: Any, pinned: Pin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smoke(monkeypatch)
+    report = judged(run(tmp_path, elsewhere), replace(pinned, weights="other", device="cuda"))
+    assert (report.lines[1].verdict, report.exit) == ("not comparable", 4)
+    assert "other device" in report.lines[1].why

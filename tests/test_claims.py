@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,12 @@ def found(tmp_path: Path, template: Record, monkeypatch: pytest.MonkeyPatch) -> 
     number = itertools.count()
 
     def judged(
-        means: dict[str, float], *asked: Claim, seeds: int = SEEDS, std: float = 0.2, device: str = "cpu"
+        means: dict[str, float],
+        *asked: Claim,
+        seeds: int = SEEDS,
+        std: float = 0.2,
+        device: str = "cpu",
+        unmeasured: tuple[float, ...] = (),
     ) -> list[Finding]:
         folder = tmp_path / str(next(number))
         folder.mkdir()
@@ -45,7 +51,11 @@ def found(tmp_path: Path, template: Record, monkeypatch: pytest.MonkeyPatch) -> 
             if each.label in means:
                 top1 = means[each.label] + std * PATTERN[each.cell.seed]
                 add(store, template, each.cell, top1, device=device)
-        monkeypatch.setattr(module, "_rows", lambda place, store: rows_of(planned, store))
+        for amount in unmeasured:
+            removes = [p for p in planned if p.cell.remove]
+            other = removes[0].cell.remove.model_copy(update={"amount": amount})
+            planned += [replace(p, cell=p.cell.model_copy(update={"remove": other})) for p in removes]
+        monkeypatch.setattr(module, "_rows", lambda place, store: (rows_of(planned, store), planned))
         return judge(asked, store)
 
     return judged
@@ -98,6 +108,16 @@ def test_one_look_only_the_first_seeds_count(found: Callable[..., list[Finding]]
     assert (five.seeds, of_eight.seeds) == (5, 5)
     (few,) = found(means, claim(n=5), seeds=3)
     assert (few.state, few.more_seeds) == ("inconclusive", 2)
+
+
+def test_a_claim_about_several_targets_waits_for_all_of_them(found: Callable[..., list[Finding]]) -> None:
+    means = {"dense": 92.0, "one_cycle": 90.0, "one_shot": 88.0}
+    (all_of_it,) = found(means, claim())
+    (half,) = found(means, claim(), unmeasured=(0.99,))
+    (one,) = found(means, claim(targets=[0.99]), unmeasured=(0.99,))
+    assert all_of_it.state == "reproduced"
+    assert (half.state, half.why) == ("inconclusive", "1 of its 2 targets and networks have records")
+    assert one.state == "not tested"
 
 
 def test_what_was_not_measured_is_not_tested(found: Callable[..., list[Finding]]) -> None:

@@ -1,5 +1,6 @@
 """Many workers on one folder: no cell twice, none lost, whoever dies and whenever."""
 
+import json
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.numpy import load_file
 
 from benchmark import find
 from benchmark.cell import Cell
@@ -20,7 +22,7 @@ from benchmark.engine.environment import Environment
 from benchmark.execute import Desk, execute
 from benchmark.find import ROOT
 from benchmark.launch import lease as leases
-from benchmark.launch import local, worker
+from benchmark.launch import local, slurm, worker
 from benchmark.launch.lease import Holder, LeaseLost, Watch, state
 from benchmark.launch.local import summary_of
 from benchmark.launch.progress import Display
@@ -30,7 +32,7 @@ from benchmark.launch.worker import standing_of, work
 from benchmark.run import Run
 from benchmark.store import Store
 from benchmark.suite import plan
-from benchmark.suite_file import read
+from benchmark.suite_file import Slurm, read
 from benchmark.verbs.status import watch_status
 from tests.conftest import make_desk, planned, recipe, tiny
 from tests.forked import end_of, in_child
@@ -78,7 +80,11 @@ def test_a_living_workers_lease_is_its_own_and_a_dead_ones_is_taken_at_once(tmp_
     child = in_child(hold)
     while not state(tmp_path).taken:
         time.sleep(0.01)
-    assert Watch().claim(tmp_path, Holder.me("b")) is None
+    patient, hasty = Watch(), Watch(stale=0)
+    for _ in range(2):  # it decodes, compiles or evaluates: no sign of life, and alive all the same
+        assert patient.claim(tmp_path, Holder.me("b")) is None
+        assert hasty.claim(tmp_path, Holder.me("b")) is None
+        time.sleep(0.01)
     os.kill(child, signal.SIGKILL)
     end_of(child)
     taken = Watch().claim(tmp_path, Holder.me("b"))
@@ -120,8 +126,7 @@ def test_a_lease_torn_by_a_kill_is_a_lease(tmp_path: Path) -> None:
     assert state(tmp_path).taken
     assert Watch(stale=60).claim(tmp_path, Holder.me("b")) is None
     watch = Watch(stale=0)
-    watch.claim(tmp_path, Holder.me("b"))
-    assert watch.claim(tmp_path, Holder.me("b")) is not None
+    assert watch.claim(tmp_path, Holder.me("b")) or watch.claim(tmp_path, Holder.me("b"))
 
 
 # ---- workers -------------------------------------------------------------------------------------
@@ -353,38 +358,52 @@ def test_workers_share_out_the_gpus_and_their_memory(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_workers_and_launcher_are_killed_thirty_times_and_nothing_is_lost(tmp_path: Path) -> None:
+    """Not before something trains: a kill while torch is imported shows little."""
     import random
 
     chance = random.Random(0)
-    (tmp_path / "mine.toml").write_text(MATRIX.format(last=5, epochs=8))
+    (tmp_path / "mine.toml").write_text(MATRIX.format(last=5, epochs=40))
     whole = launched(tmp_path, out="whole")
     said = whole.communicate()[0]
     assert whole.returncode == 0, said
-    kills = 0
+    kills, out = 0, tmp_path / "results"
     while kills < 30:
         process = launched(tmp_path, "-j", "2")
-        while process.poll() is None and kills < 30:
-            time.sleep(chance.uniform(0.5, 5.0))
-            workers = children_of(process.pid)
-            victim = chance.choice([process.pid, *workers])
+        while kills < 30 and training_begins(out, process):
+            time.sleep(chance.uniform(0.0, 2.0))
+            victim = chance.choice([process.pid, *children_of(process.pid)])
             if process.poll() is None:
                 os.kill(victim, signal.SIGKILL)
                 kills += 1
             if victim == process.pid:
                 break
         process.communicate()
-        if process.returncode == 0:
-            break
+        assert process.returncode != 0, f"all was done after {kills} kills"
     last = launched(tmp_path, "-j", "2")
     said = last.communicate()[0]
     assert last.returncode == 0, said
-    assert kills >= 10, f"all was done after {kills} kills"
-    store = Store(tmp_path / "results")
+    store = Store(out)
     assert weights(store) == weights(Store(tmp_path / "whole"))
     assert Counter(stored.record.id for stored in store.all()).most_common(1)[0][1] == 1, "none twice"
     assert not store.left_out
-    print(f"{kills} kills; {sum(s.record.cost.lost for s in store.all()) * 3600:.1f} s of work lost and counted")
+    records = [stored.record for stored in store.all()]
+    assert all(load_file(store.weights(record.network.weights_hash)) for record in records), "no torn weights"
+    lost = sum(record.cost.lost for record in records) * 3600
+    assert lost > 0
+    assert sum(record.how.attempts for record in records) > len(records)
+    print(f"{kills} kills; {lost:.1f} s of work lost and counted")
+
+
+def training_begins(out: Path, launcher: subprocess.Popen[str]) -> bool:
+    """Once a worker has noted a step that it made after now; False when the launcher ends first."""
+    since = time.time()
+    while launcher.poll() is None:
+        if any(path.stat().st_mtime > since for path in out.glob("runs/*/now.json") if path.exists()):
+            return True
+        time.sleep(0.05)
+    return False
 
 
 @pytest.mark.slow
@@ -397,6 +416,21 @@ def test_two_launchers_at_once_do_two_hundred_cells_once_each(tmp_path: Path) ->
     counts = Counter(stored.record.id for stored in Store(tmp_path / "results").all())
     assert len(counts) == 200
     assert set(counts.values()) == {1}
+    launches = Counter(
+        json.loads(path.read_text())["launch"] for path in (tmp_path / "results").glob("runs/*/lease.0001")
+    )
+    assert len(launches) == 2, "both had a share"
+
+
+def test_slurm_gets_an_array_for_each_time_class_and_generation(tmp_path: Path) -> None:
+    specs = asked([tiny(seed=seed) for seed in range(4)], Store(tmp_path))
+    first, second, third, fourth = (spec.cell.id for spec in specs)
+    hours = {first: 0.2, second: 0.2, third: 3.0}  # nobody knows the fourth's
+    ((*batches,),) = slurm._batches(specs, hours, Slurm())
+    assert [(batch.minutes, len(batch.specs)) for batch in batches] == [(30, 2), (480, 1), (1440, 1)]
+    assert batches[-1].specs[0].cell.id == fourth
+    ((*one,),) = slurm._batches(specs, hours, Slurm(time=7))
+    assert [(batch.minutes, len(batch.specs)) for batch in one] == [(7, 4)]
 
 
 def children_of(pid: int) -> list[int]:

@@ -20,17 +20,22 @@ Operation = Callable[[Tensor, float], Tensor]
 Shear = tuple[float, float]
 
 
+def onto(device: torch.device, drawn: Tensor) -> Tensor:
+    """What the host drew, on the device; without waiting for what the device is doing."""
+    return drawn.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else drawn.to(device)
+
+
 def crop4(images: Tensor, draw: torch.Generator) -> Tensor:
     """Pad by four zeros, cut a window of the old size: one strided gather for the whole batch."""
     n, _, h, w = images.shape
     padded = F.pad(images, (4, 4, 4, 4))
     windows = padded.unfold(2, h, 1).unfold(3, w, 1)  # n, c, 9, 9, h, w: a view
-    top, left = torch.randint(0, 9, (2, n), generator=draw).to(images.device)
+    top, left = onto(images.device, torch.randint(0, 9, (2, n), generator=draw))
     return windows[torch.arange(n, device=images.device), :, top, left]
 
 
 def flip(images: Tensor, draw: torch.Generator) -> Tensor:
-    turned = (torch.rand(len(images), generator=draw) < 0.5).to(images.device)
+    turned = onto(images.device, torch.rand(len(images), generator=draw) < 0.5)
     return torch.where(turned[:, None, None, None], images.flip(3), images)
 
 

@@ -11,7 +11,7 @@ from benchmark.canonical import digest
 from benchmark.cell import Recipe
 from benchmark.data.files import Files
 from benchmark.data.images import Bytes, Images, Labels
-from benchmark.engine.augment import augments
+from benchmark.engine.augment import augments, onto
 from benchmark.engine.loader import Loader
 from benchmark.errors import UserError
 
@@ -78,7 +78,7 @@ class Batches:
         return order[: self.epoch_images]
 
     def batch(self, order: Tensor, trained: int, step: int) -> tuple[Tensor, Tensor]:
-        chosen = order[step * self.recipe.batch : (step + 1) * self.recipe.batch].to(self.device)
+        chosen = onto(self.device, order[step * self.recipe.batch : (step + 1) * self.recipe.batch])
         draw = generator("augment", self.seed, trained, step)
         if isinstance(self.train, Files):
             whole = self.loader.crops(self.train, order, self.recipe.batch, trained, step).to(self.device)

@@ -1,38 +1,66 @@
 """Forward and backward as one CUDA graph: a step is one launch instead of some five hundred.
 
 What is recorded reads its inputs from, and leaves its gradients in, the same memory every time. The
-optimizer and a method's callbacks work on that memory before and after the replay, launched one by one:
-they are few, and so their rates and thresholds may stay plain numbers.
+optimizer and a method's callbacks work on that memory before and after the replay, launched one by one,
+so their rates and thresholds may stay plain numbers.
 """
 
 from collections.abc import Callable, Iterable
+from functools import cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Work = Callable[[Tensor, Tensor], None]
+Memory = list[tuple[int, bool]]
 WARM_UP = 3  # steps before recording: the libraries set up what must not be recorded
 
 
 class Captured:
-    """`work` on one shape of batch, recorded once. Recording changes gradients alone, and puts `touched` back."""
+    """`work` on one shape of batch, recorded once. It changes gradients, and `touched`, which recording puts back."""
 
-    def __init__(self, work: Work, images: Tensor, labels: Tensor, touched: Iterable[Tensor]) -> None:
+    def __init__(
+        self, work: Work, network: nn.Module, images: Tensor, labels: Tensor, touched: Iterable[Tensor]
+    ) -> None:
         self.images, self.labels = images.clone(), labels.clone()
         before = [(tensor, tensor.clone()) for tensor in touched]
-        beside = torch.cuda.Stream()
+        beside = _stream()
         beside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(beside):
             for _ in range(WARM_UP):
                 work(self.images, self.labels)
         torch.cuda.current_stream().wait_stream(beside)
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
-            work(self.images, self.labels)
+        try:
+            with torch.cuda.graph(self.graph, stream=beside):
+                work(self.images, self.labels)
+        except RuntimeError as error:
+            if error.__context__:  # what ended the recording, not that it ended
+                raise error.__context__ from None
+            raise
         for tensor, old in before:
             tensor.copy_(old)
+        self.memory = memory_of(network)
+        self.gradients = [(parameter, parameter.grad) for parameter in network.parameters()]
 
     def __call__(self, images: Tensor, labels: Tensor) -> None:
         self.images.copy_(images)
         self.labels.copy_(labels)
         self.graph.replay()
+        for (
+            parameter,
+            gradient,
+        ) in self.gradients:  # none where the graph leaves none: a penalty's is of this step alone
+            parameter.grad = gradient
+
+
+def memory_of(network: nn.Module) -> Memory:
+    """What a recording depends on: where the tensors lie, and which of them learn."""
+    learns = [(parameter.data_ptr(), parameter.requires_grad) for parameter in network.parameters()]
+    return learns + [(buffer.data_ptr(), False) for buffer in network.buffers()]
+
+
+@cache
+def _stream() -> torch.cuda.Stream:
+    """One for all recordings: the libraries keep a workspace for each stream, and free none."""
+    return torch.cuda.Stream()

@@ -63,14 +63,15 @@ class Environment:
     def forget_peak_memory(self) -> None:
         """The next `peak_memory` speaks of what comes from here on."""
         if self.device.type == "cuda":
+            torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         elif CLEAR.exists():
             CLEAR.write_text("5")
 
     def peak_memory(self) -> int:
-        """On the device, in bytes; on a CPU the process's largest resident size."""
+        """On the device, in bytes, with what a graph keeps to itself; on a CPU the process's largest resident size."""
         if self.device.type == "cuda":
-            return torch.cuda.max_memory_allocated()
+            return torch.cuda.max_memory_reserved()
         if STATUS.exists():
             facts = dict(line.split(":", 1) for line in STATUS.read_text().splitlines() if ":" in line)
             return int(facts["VmHWM"].split()[0]) * 1024

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from benchmark.cell import Recipe
 from benchmark.engine.batches import Batches, seed_of
-from benchmark.engine.captured import Captured
+from benchmark.engine.captured import Captured, memory_of
 from benchmark.engine.layout import layout
 from benchmark.engine.optimizers import optimizer_for, set_rates
 from benchmark.engine.precision import autocast
@@ -86,6 +86,8 @@ class Trainer:
         share = self.ranks.share
         order = self.batches.order(self.trained)
         network.train()
+        if self.captured and self.captured.memory != memory_of(network):
+            self.captured = None  # a method froze something, or put another tensor in its place
         while self.step < steps:
             lr = set_rates(optimizer, recipe, max(0, at - lag) + self.step / steps)
             now = Now(progress=(at * steps + self.step + 1) / (recipe.epochs * steps), lr=lr)
@@ -96,7 +98,7 @@ class Trainer:
             if self.captures:
                 if self.captured is None:
                     touched = (*network.buffers(), self.loss_sum, self.right)
-                    self.captured = Captured(self._passes, images, labels, touched)
+                    self.captured = Captured(self._passes, network, images, labels, touched)
                 self.captured(images, labels)
                 if loss and (more := loss(network, now)).requires_grad:
                     more.backward()  # onto the gradients that are there

@@ -134,6 +134,8 @@ def _judge_smoke(pins: list[Pin], record: Record, off: float, tolerance: float |
         return "regressed", "other weights in the same environment, by the same code"
     if here:
         return "inconclusive", f"{off:+.2f} points; other code, other weights, and nothing shows the codes equal"
+    if (record.how.device, record.how.mode, record.how.data_hash) not in {(p.device, p.mode, p.data) for p in pins}:
+        return "not comparable", "other device, mode or data than the pins"
     if tolerance is None:
         return (
             "not comparable",

@@ -24,7 +24,7 @@ from benchmark.cell import Spec
 from benchmark.errors import UnknownName, UserError
 from benchmark.report.rows import Row, rows_of
 from benchmark.store import Store
-from benchmark.suite import plan
+from benchmark.suite import Planned, plan
 from benchmark.suite_file import read
 
 FOLDER = find.ROOT / "baselines" / "claims"
@@ -105,23 +105,22 @@ def _check(claim: Claim, path: Path) -> None:
 
 def judge(claims: Sequence[Claim], store: Store) -> list[Finding]:
     """Every claim at every place; Holm over what could be judged."""
-    tables: dict[str, list[Row]] = {}
-    for place in {place for claim in claims for place in claim.where}:
-        tables[place] = _rows(place, store)
-    return _after_holm([_at(claim, place, tables[place]) for claim in claims for place in claim.where])
+    tables = {place: _rows(place, store) for place in {place for claim in claims for place in claim.where}}
+    return _after_holm([_at(claim, place, *tables[place]) for claim in claims for place in claim.where])
 
 
-def _rows(place: str, store: Store) -> list[Row]:
-    """`suite/table` or `suite/table@small`: its rows that have records."""
+def _rows(place: str, store: Store) -> tuple[list[Row], list[Planned]]:
+    """`suite/table` or `suite/table@small`: its rows that have records, and all that is planned."""
     name, _, tier = place.partition("@")
     suite_name, _, table = name.partition("/")
     suite = read(suite_name)
     if table not in [each.name for each in suite.file.table]:
         raise UnknownName("table of a claim", table, [each.name for each in suite.file.table], f"{suite_name}: ")
-    return rows_of(plan(suite, tier or "full", f"table={table}"), store)
+    planned = plan(suite, tier or "full", f"table={table}")
+    return rows_of(planned, store), planned
 
 
-def _at(claim: Claim, place: str, rows: list[Row]) -> Finding:
+def _at(claim: Claim, place: str, rows: list[Row], planned: list[Planned]) -> Finding:
     small = place.endswith("@small")
     nothing = Finding(claim, place, "not tested", "no records", indicative=small)
     rows = [row for row in rows if not claim.targets or row.target in (*claim.targets, 0.0)]
@@ -137,6 +136,9 @@ def _at(claim: Claim, place: str, rows: list[Row]) -> Finding:
         there = {row.label for row in rows if row.n}
         missing = [other for other in claim.against if other not in there]
         return replace(finding, why=f"no records of {', '.join(missing) or 'what it is held against'}")
+    if (wanted := _wanted(claim, planned)) > len(mine):
+        why = f"{len(mine)} of its {wanted} targets and networks have records"
+        return replace(finding, state="inconclusive", why=why, more_seeds=claim.n)
     records = tuple(s.content for row in mine for s in row.records)
     seeds = min(sample.seeds for sample in samples)
     first = min(s.record.finished for row in mine for s in row.records)
@@ -147,6 +149,15 @@ def _at(claim: Claim, place: str, rows: list[Row]) -> Finding:
     estimate, low, high, p, error = max((_estimate(claim, sample) for sample in samples), key=lambda each: each[3])
     numbers = replace(finding, estimate=estimate, low=low, high=high, p=p, more_seeds=_more(claim, error))
     return replace(numbers, state="inconclusive", why=_words(claim, estimate, low, high))
+
+
+def _wanted(claim: Claim, planned: list[Planned]) -> int:
+    """How many rows the claim speaks of: it is judged on all of them, never on those that happen to be there."""
+    rows = {(p.cell.model, p.cell.remove) for p in planned if p.label == claim.method and p.cell.remove}
+    return sum(
+        (not claim.models or model in claim.models) and (not claim.targets or remove.amount in claim.targets)
+        for model, remove in rows
+    )
 
 
 # ---- the difference in question ----------------------------------------------------------------

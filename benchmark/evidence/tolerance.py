@@ -14,7 +14,7 @@ from itertools import combinations
 from pathlib import Path
 
 from benchmark.errors import UserError
-from benchmark.evidence.pins import FOLDER, current
+from benchmark.evidence.pins import FOLDER, current, why_not
 from benchmark.store import Store, write_safely
 from benchmark.suite import Planned
 
@@ -36,8 +36,14 @@ class Tolerance:
 def measure(suite: str, planned: Iterable[Planned], stores: list[Store]) -> list[Tolerance]:
     """From the records of the same cells in several stores, one environment or more in each."""
     seen: dict[str, list[dict[str, float]]] = {}  # by network: a cell's accuracy by fingerprint
-    for p in {p.id: p for p in planned}.values():
-        records = [stored.record for store in stores for stored in current(p, store)]
+    places = {p.id: p for p in planned}.values()
+    for store in stores:
+        if not any(current(p, store) for p in places):
+            raise UserError(f"{store.root}: no current record of {suite} in it")
+    for p in places:
+        records = [stored.record for store in stores for stored in current(p, store) if not why_not(stored.record)]
+        asked = {(r.how.device, r.how.mode, r.how.data_hash) for r in records[:1]}
+        records = [r for r in records if (r.how.device, r.how.mode, r.how.data_hash) in asked]
         seen.setdefault(p.cell.model, []).append({r.how.fingerprint: r.outcome.top1 for r in records})
     found = []
     for model, cells in sorted(seen.items()):

@@ -4,8 +4,8 @@
     lease.0001.over     given back, and how it ended
     lease.0002          taken again
 
-A worker lives as long as the file's time changes; its own process, where it can be looked up, says
-more and sooner. A dead one's lease is not removed: the next number is taken instead, and of two who
+A worker on this machine lives as long as its process does. One elsewhere lives as long as the file's time
+changes. A dead one's lease is not removed: the next number is taken instead, and of two who
 want it only one can create it. A clock that is set back changes nothing: times are compared for
 being different, never for being earlier.
 """
@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmark.errors import Stopped, UserError
 
-STALE = 120.0  # seconds without a sign of life
+STALE = 900.0  # seconds without a sign of life: longer than decoding, compiling or evaluating takes between two steps
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,13 @@ class Holder:
         pid = os.getpid()
         return cls(platform.node(), _namespace(), pid, _born(pid), launch, _job(), began_at)
 
+    def is_here(self) -> bool:
+        """Whether this machine can look its process up."""
+        return self.namespace == _namespace() != ""
+
     def is_dead(self) -> bool:
         """True only where this machine can know."""
-        return self.namespace == _namespace() != "" and _born(self.pid) != self.born
+        return self.is_here() and _born(self.pid) != self.born
 
 
 NOBODY_KNOWN = Holder("", "", 0, 0, "")
@@ -112,8 +116,8 @@ class Watch:
         return lease if _create(lease.path, asdict(me)) else None
 
     def _is_stale(self, folder: Path, now: State) -> bool:
-        if now.holder and now.holder.is_dead():
-            return True
+        if now.holder and now.holder.is_here():
+            return now.holder.is_dead()
         path = folder / f"lease.{now.number:04d}"
         try:
             changed = path.stat().st_mtime_ns

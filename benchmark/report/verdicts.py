@@ -18,14 +18,14 @@ def as_json(report: Report) -> dict[str, Any]:
 
 
 def as_markdown(report: Report, *, every: bool = False) -> str:
-    """What passed in one line a tier, what did not in full; with `every`, all of it and its numbers."""
+    """What passed in one line a tier, what did not in full, with every number used; with `every`, all of it."""
     head = ", ".join(f"{count} {verdict}" for verdict, count in _counts(report).items())
     text = [f"# check {report.suite}: exit {report.exit}", "", head + ".", ""]
     for tier in dict.fromkeys(line.tier for line in report.lines):
         mine = [line for line in report.lines if line.tier == tier]
         shown = [line for line in mine if every or line.verdict != "pass"]
-        text += [f"## {tier}: {sum(line.verdict == 'pass' for line in mine)} of {len(mine)} pass", ""]
-        text += [f"- **{line.verdict}** {line.what}: {line.why}{_numbers(line, every)}" for line in shown]
+        text += [f"## {tier}: {_passed(mine)}", ""]
+        text += [f"- **{line.verdict}** {line.what}: {line.why}{_numbers(line)}" for line in shown]
         text += [""] if shown else []
     return "\n".join(text)
 
@@ -49,8 +49,17 @@ def _counts(report: Report) -> dict[str, int]:
     return dict(Counter(line.verdict for line in report.lines).most_common())
 
 
-def _numbers(line: Line, every: bool) -> str:
-    if not every:
+def _passed(lines: list[Line]) -> str:
+    """How many pass, and whether as equals or only within what is allowed elsewhere."""
+    passed = [line for line in lines if line.verdict == "pass"]
+    equal = sum(line.why.startswith("equal") for line in passed)
+    other = len(passed) - equal
+    how = f"{equal} equal, {other} different but within what is allowed" if other else "all equal"
+    return f"{len(passed)} of {len(lines)} pass" + (f" ({how})" if passed else "")
+
+
+def _numbers(line: Line) -> str:
+    if not line.numbers:
         return ""
     shown = (
         f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in line.numbers.items()

@@ -31,16 +31,16 @@ def pin_suite(
     if not pins:
         reasons = Counter(left_out.values()).most_common(1)
         raise UserError(f"nothing to pin in {out}: " + (reasons[0][0] if reasons else f"no records of {suite.name}"))
+    allowed = tolerance.measure(suite.name, planned, [store, *map(Store, elsewhere)]) if elsewhere else []
     path = path_for(suite.name, tier)
     write(pins, path)
     if published and published.resolve() != out.resolve():
         for pin in pins:
             store.copy(pin.cell, pin.record, Store(published))
     report: Report = {"pinned": len(pins), "in": str(path)}
-    if elsewhere:
-        found = tolerance.measure(suite.name, planned, [store, *map(Store, elsewhere)])
-        tolerance.write(found)
-        report |= {f"tolerance of {each.model}": f"{each.points:g} points" for each in found}
+    if allowed:
+        tolerance.write(allowed)
+        report |= {f"tolerance of {each.model}": f"{each.points:g} points" for each in allowed}
     return report | {f"left out: {why}": count for why, count in Counter(left_out.values()).items()}
 
 

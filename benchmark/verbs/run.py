@@ -9,7 +9,7 @@ from uuid import uuid4
 from benchmark.errors import UnknownName, UserError
 from benchmark.evidence.pins import path_for, read_pins
 from benchmark.launch.spec import How, Spec
-from benchmark.matrix import Entry, counts, estimate, matrix
+from benchmark.matrix import Entry, counts, estimate, known_hours, matrix
 from benchmark.store import Store
 from benchmark.suite import plan
 from benchmark.suite_file import Suite, read
@@ -90,9 +90,8 @@ def _hand_over(suite: Suite, todo: list[Entry], specs: list[Spec], store: Store,
     """Slurm does the rest; `status` shows it, and the same command later submits what is left."""
     from benchmark.launch.slurm import queued, submit
 
-    hours = {entry.id: entry.hours for entry in todo if entry.hours is not None}
     already = queued(specs, store)
-    submitted = submit(specs, hours, store, suite.file.slurm, jobs)
+    submitted = submit(specs, known_hours(todo, store), store, suite.file.slurm, jobs)
     if as_json:
         print(json.dumps({"suite": suite.name, "submitted": submitted, "queued before": already}, indent=1))
     else:

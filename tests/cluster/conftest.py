@@ -76,6 +76,13 @@ class Cluster:
         )
         return said.stdout.splitlines()
 
+    def wait_for_one_at_work(self) -> str:
+        for _ in range(600):
+            if at_work := [line.split()[0] for line in self.jobs() if line.endswith(" R")]:
+                return at_work[0]
+            time.sleep(0.2)
+        raise AssertionError("no job began to run")
+
     def wait_until_empty(self, seconds: float = 540) -> None:
         end = time.monotonic() + seconds
         while self.jobs():
