@@ -14,12 +14,14 @@ from benchmark.errors import UserError
 from benchmark.evidence import check as module
 from benchmark.evidence import tolerance
 from benchmark.evidence.check import Report, check, compare
+from benchmark.evidence.gate import exit_code
 from benchmark.evidence.pins import Pin, pin_of, read_pins, write
 from benchmark.execute import Desk, execute
 from benchmark.network import count, schedules
 from benchmark.network.masks import zero_lowest
+from benchmark.record import Record
 from benchmark.report.verdicts import as_json, as_junit, as_markdown
-from benchmark.store import Store
+from benchmark.store import Store, pack_side
 from benchmark.suite import Planned
 from methods import one_cycle
 from tests.conftest import make_desk, tiny
@@ -193,11 +195,80 @@ def test_a_report_for_people_and_for_machines(
     assert [case.find("failure") is not None for case in suite] == [False, True]
 
 
-def test_what_changed_between_two_stores(tmp_path: Path, environment: Any, elsewhere: Any) -> None:
-    a, b, c = (run(tmp_path / n, e) for n, e in (("a", environment), ("b", environment), ("c", elsewhere)))
-    assert [line.why for line in compare(a.store, b.store)] == ["equal weights"]
-    (line,) = compare(a.store, c.store)
-    assert line.verdict == "pass" or "environment differs" in line.why
+def test_what_changed_between_two_stores_and_why(tmp_path: Path, environment: Any) -> None:
+    desk = run(tmp_path / "a", environment)
+    (stored,) = desk.store.of(CELL.id)
+    record = stored.record
+    assert [line.why for line in compare(desk.store, run(tmp_path / "b", environment).store)] == ["equal weights"]
+    network = record.network.model_copy(update={"weights_hash": "other"})
+    how, code = record.how, record.code
+    changed = {
+        "code": {"code": code.model_copy(update={"engine": "other"})},
+        "data": {"how": how.model_copy(update={"data_hash": "other"})},
+        "environment": {"how": how.model_copy(update={"fingerprint": "other"})},
+        "nothing recorded": {},
+    }
+    for cause, update in changed.items():
+        other = Store(tmp_path / cause)
+        other.add(record.model_copy(update={"network": network, **update}), b"side")
+        cell, row = compare(desk.store, other)
+        assert cell.why.endswith(f"{cause} differs")
+        assert cell.verdict == ("regressed" if cause == "nothing recorded" else "inconclusive")
+        assert "one seed has no spread" in row.why
+    assert not list(compare(desk.store, Store(tmp_path / "empty")))
+
+
+def seeded(root: Path, record: Record, values: dict[int, float], **how: object) -> Store:
+    """Records of one row, one a seed."""
+    store = Store(root)
+    for seed, top1 in values.items():
+        cell = record.cell.model_copy(update={"seed": seed})
+        outcome = record.outcome.model_copy(update={"top1": top1})
+        network = record.network.model_copy(update={"weights_hash": f"{root.name} {seed}"})
+        conditions = record.how.model_copy(update=how)
+        same = {"id": cell.id, "cell": cell, "outcome": outcome, "network": network, "how": conditions}
+        store.add(record.model_copy(update=same), pack_side({"curves": [], "journal": [], "bits": ""})[1])
+    return store
+
+
+def spread(mean: float, first: int, count: int) -> dict[int, float]:
+    return {first + i: mean + (0.2, -0.2, 0.1, -0.1, 0.0)[i % 5] for i in range(count)}
+
+
+def test_other_seeds_are_compared_row_by_row(tmp_path: Path, environment: Any) -> None:
+    record = run(tmp_path / "a", environment).store.of(CELL.id)[0].record
+    ours = seeded(tmp_path / "ours", record, spread(80.0, 0, 5))
+    (alike,) = compare(ours, seeded(tmp_path / "alike", record, spread(80.05, 5, 5)))
+    (apart,) = compare(ours, seeded(tmp_path / "apart", record, spread(78.0, 5, 5)))
+    assert (alike.tier, alike.verdict) == ("seeds", "pass")
+    assert (apart.verdict, "more than seeds make" in apart.why) == ("inconclusive", True)
+    assert apart.numbers["p"] < 0.001
+
+
+@pytest.mark.parametrize(
+    ("new", "verdict", "exit"),
+    [
+        ((80.0, 5), "pass", 0),  # the first look excludes a change
+        ((78.0, 5), "inconclusive", 3),  # ... or asks for ten more seeds,
+        ((78.0, 15), "regressed", 1),  # which call it
+        ((82.0, 15), "better", 1),
+        ((80.0, 3), "inconclusive", 3),  # too few for a look
+    ],
+)
+def test_a_suite_without_a_tolerance_is_judged_by_its_seeds(
+    new: tuple[float, int], verdict: str, exit: int, tmp_path: Path, environment: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smoke(monkeypatch, None)
+    record = run(tmp_path / "a", environment).store.of(CELL.id)[0].record
+    old = seeded(tmp_path / "pins", record, spread(80.0, 0, 10))
+    pins = [pin_of(stored, old) for stored in old.all()]
+    mean, count = new
+    store = seeded(tmp_path / "new", record, spread(mean, 10, count), fingerprint="elsewhere")
+    planned = places(*(CELL.model_copy(update={"seed": seed}) for seed in range(30)))
+    report = check("s", planned, pins, store)
+    (line,) = [line for line in report.lines if line.tier == "statistical"]
+    assert line.verdict == verdict, line.why
+    assert exit_code([line.verdict]) == exit
 
 
 # ---- the tolerance: measured between environments ----------------------------------------------

@@ -2,12 +2,15 @@
 
 import errno
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmark.engine.environment import Environment
+from benchmark.engine.weights import write_weights
 from benchmark.errors import Damaged, UserError
 from benchmark.execute import execute
 from benchmark.store import Store, Stored, pack_side, write_safely
@@ -96,11 +99,13 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("what", ["record", "checkpoint"])
-def test_a_really_full_disk_while_a_cell_runs(what: str, tmp_path: Path, environment: Environment) -> None:
+def test_a_really_full_disk_while_a_cell_runs(
+    what: str, tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A small tmpfs: the error is one line, earlier files are intact, and room lets it go on."""
     disk = tmp_path / "small"
     disk.mkdir()
-    size = {"record": "200k", "checkpoint": "100k"}[what]
+    size = {"record": "1m", "checkpoint": "100k"}[what]
     mount = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], check=False)
     if mount.returncode:
         pytest.skip("needs the right to mount a tmpfs")
@@ -109,10 +114,20 @@ def test_a_really_full_disk_while_a_cell_runs(what: str, tmp_path: Path, environ
         desk = make_desk(tmp_path, environment, save_every=every)
         desk = type(desk)(**{**vars(desk), "store": Store(disk)})
         filler = disk / "filler"
-        filler.write_bytes(b"x" * (150_000 if what == "record" else 60_000))
-        with pytest.raises(UserError, match="No space left"):
+
+        def fill_up(network: torch.nn.Module, path: Path) -> None:
+            write_weights(network, path)
+            filler.write_bytes(b"x" * (shutil.disk_usage(disk).free - 1000))
+
+        if what == "record":  # the weights are there; the record's own files find no room
+            monkeypatch.setattr("benchmark.execute.write_weights", fill_up)
+        else:
+            filler.write_bytes(b"x" * 60_000)
+        with pytest.raises(UserError, match="No space left") as error:
             execute(tiny(), desk)
+        assert ("records" in str(error.value)) == (what == "record")
         assert not list(Store(disk).all())
+        monkeypatch.undo()
         filler.unlink()
         subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
         assert execute(tiny(), desk).record.ending == "done"

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any
 
+from benchmark.canonical import digest
 from benchmark.cell import CHANNEL_KINDS, Cell
 from benchmark.errors import UserError
-from benchmark.evidence.gate import FIRST, Look, Verdict, called, exit_code, look
+from benchmark.evidence.gate import FIRST, LOOK_AGAIN, Look, Verdict, called, exit_code, look, welch
 from benchmark.evidence.pins import Pin, current, masked_path, meaning
 from benchmark.evidence.tolerance import tolerances_of
 from benchmark.record import Record
@@ -194,15 +195,50 @@ def _line(name: str, each: Look) -> Line:
 
 
 def compare(ours: Store, theirs: Store) -> Iterable[Line]:
-    """Cell by cell: the same, or changed by code, environment, data, or by nothing that is recorded."""
-    for stored in ours.all():
-        others = [s for s in theirs.of(stored.record.id) if s.record.ending == "done"]
-        if others:
-            yield _difference(stored, others[-1])
+    """Cell by cell: the same, or changed by code, environment, data, or by nothing that is recorded.
+
+    Then row by row, over whatever seeds each has: is the difference more than seeds make?
+    """
+    rows: dict[str, tuple[dict[str, Record], dict[str, Record]]] = {}  # by what was asked but the seed: ours and theirs
+    for side, store in enumerate((ours, theirs)):
+        for stored in store.all():
+            if stored.record.ending == "done":  # of replicates the newest
+                rows.setdefault(_row_of(stored.record.cell), ({}, {}))[side][stored.record.id] = stored.record
+    for mine, others in rows.values():
+        yield from (_difference(record, others[id]) for id, record in mine.items() if id in others)
+    for mine, others in rows.values():
+        if mine and others and _weights(mine) != _weights(others):
+            yield _beyond_seeds(list(mine.values()), list(others.values()))
 
 
-def _difference(mine: Stored, other: Stored) -> Line:
-    a, b = mine.record, other.record
+def _row_of(cell: Cell) -> str:
+    return digest({key: value for key, value in cell.asked().items() if key not in ("seed", "parents")})
+
+
+def _weights(records: dict[str, Record]) -> set[str]:
+    return {record.network.weights_hash for record in records.values()}
+
+
+def _beyond_seeds(mine: list[Record], others: list[Record]) -> Line:
+    a, b = ([record.outcome.top1 for record in side] for side in (mine, others))
+    name = mine[0].cell.name.rpartition(" seed ")[0]
+    off, sizes = fmean(a) - fmean(b), f"{len(a)} against {len(b)} seeds"
+    if min(len(a), len(b)) < 2:
+        return Line("seeds", name, "inconclusive", f"{off:+.2f} points, {sizes}: one seed has no spread")
+    seen = welch(b, a)
+    numbers = {
+        "ours": fmean(a),
+        "theirs": fmean(b),
+        "ours_std": seen.new_std,
+        "theirs_std": seen.pinned_std,
+        "p": seen.p,
+    }
+    if (seen.p or 0.0) >= LOOK_AGAIN:
+        return Line("seeds", name, "pass", f"{off:+.2f} points, {sizes}: no more than seeds make", numbers)
+    return Line("seeds", name, "inconclusive", f"{off:+.2f} points, {sizes}: more than seeds make", numbers)
+
+
+def _difference(a: Record, b: Record) -> Line:
     off = a.outcome.top1 - b.outcome.top1
     numbers = {"ours": a.outcome.top1, "theirs": b.outcome.top1}
     if a.network.weights_hash == b.network.weights_hash:

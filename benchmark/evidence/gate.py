@@ -50,7 +50,7 @@ def look(pins: Sequence[float], new: Sequence[float]) -> Look:
         why = f"{len(new)} new seeds; the first look is at {FIRST}" if short else f"{len(pins)} pins are no spread"
         return Look("inconclusive", why, len(pins), len(new), more_seeds=short)
     second = len(new) >= SECOND
-    seen = _welch(pins, new[: SECOND if second else FIRST])
+    seen = welch(pins, new[: SECOND if second else FIRST])
     more = 0 if second else SECOND - len(new)
     if not second and (seen.p or 0.0) < LOOK_AGAIN:
         return replace(seen, why=f"p {seen.p:.2g} at the first look; {more} more seeds decide", more_seeds=more)
@@ -77,7 +77,7 @@ def called(looks: Sequence[Look]) -> list[Look]:
     return out
 
 
-def _welch(pins: Sequence[float], new: Sequence[float]) -> Look:
+def welch(pins: Sequence[float], new: Sequence[float]) -> Look:
     """Both samples with their own variances; the bound in standard deviations of this cell, from both."""
     (mean, variance), (new_mean, new_variance) = _moments(pins), _moments(new)
     difference = abs(new_mean - mean)

@@ -62,7 +62,7 @@ def check_suite(
     if against:
         lines = list(compare(Store(out), Store(against)))
         if not lines:
-            raise UserError(f"no cell in common between {out} and {against}")
+            raise UserError(f"no row in common between {out} and {against}")
         report = Checked(suite.name, lines)
     else:
         report = check(suite.name, plan(suite, tier), read_pins(path_for(suite.name, tier)), Store(out))
