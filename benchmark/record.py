@@ -5,9 +5,9 @@ path, how, and by which code. What is long (curves, journal, per-image bits) lie
 side file that the record names by its hash.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from benchmark.canonical import digest
 from benchmark.cell import Cell, Spec
@@ -16,28 +16,33 @@ from benchmark.code import Code
 FORMAT = 1
 
 
+Percent = Annotated[float, Field(ge=0, le=100)]
+Count = Annotated[int, Field(ge=0)]
+Hours = Annotated[float, Field(ge=0)]
+
+
 class Outcome(Spec):
     """Accuracies in percent on the test images after the LAST epoch."""
 
-    top1: float
-    top5: float | None
-    mean_class: float
-    n: int
-    validation: float | None
-    best_top1: float  # best on test, for comparison with papers that report it; never a headline
-    best_epoch: int
-    epochs_trained: int
-    diverged_at: int | None = None
+    top1: Percent
+    top5: Percent | None
+    mean_class: Percent
+    n: Count
+    validation: Percent | None
+    best_top1: Percent  # best on test, for comparison with papers that report it; never a headline
+    best_epoch: Count
+    epochs_trained: Count
+    diverged_at: Count | None = None
 
 
 class Network(Spec):
-    macs: int
-    macs_dense: int
-    macs_nonzero: int  # zeros skipped: no dense kernel is faster for it
-    params: int
-    params_dense: int
-    nonzero: int
-    removed: float  # in the target's own unit
+    macs: Count
+    macs_dense: Count
+    macs_nonzero: Count  # zeros skipped: no dense kernel is faster for it
+    params: Count
+    params_dense: Count
+    nonzero: Count
+    removed: Annotated[float, Field(ge=0, le=1)]  # in the target's own unit
     weights_hash: str
     latency: dict[str, tuple[float, float]] | None = None  # ms of a pass: median, quartile range; cut networks only
     path: str = ""  # hash of what was zero in each layer after each epoch, where weights are masked
@@ -47,17 +52,17 @@ class Network(Spec):
 class Cost(Spec):
     """Hours by what they went into. `lost`: work a killed attempt had done since its last checkpoint."""
 
-    train: float
-    search: float
-    recover: float
-    evaluate: float
-    lost: float
-    pretrain: float = 0.0
-    training_macs: int
-    search_macs: int = 0
-    pretrain_macs: int = 0  # of the parent that it started from, search included
-    peak_memory: int  # bytes
-    waiting: float = 0.0  # of the hours of training: for images that were not decoded yet
+    train: Hours
+    search: Hours
+    recover: Hours
+    evaluate: Hours
+    lost: Hours
+    pretrain: Hours = 0.0
+    training_macs: Count
+    search_macs: Count = 0
+    pretrain_macs: Count = 0  # of the parent that it started from, search included
+    peak_memory: Count  # bytes
+    waiting: Hours = 0.0  # of the hours of training: for images that were not decoded yet
     LATER = ("pretrain_macs", "waiting")
 
     @property

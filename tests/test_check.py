@@ -23,6 +23,7 @@ from benchmark.record import Record
 from benchmark.report.verdicts import as_json, as_junit, as_markdown
 from benchmark.store import Store, pack_side
 from benchmark.suite import Planned
+from benchmark.verbs import evidence
 from methods import one_cycle
 from tests.conftest import make_desk, tiny
 
@@ -321,3 +322,37 @@ def test_a_small_cell_of_another_device_is_not_judged(
     report = judged(run(tmp_path, elsewhere), replace(pinned, weights="other", device="cuda"))
     assert (report.lines[1].verdict, report.exit) == ("not comparable", 4)
     assert "other device" in report.lines[1].why
+
+
+# ---- pinning -----------------------------------------------------------------------------------
+
+
+def test_only_clean_records_are_pinned_and_they_are_copied_as_they_are(
+    tmp_path: Path, environment: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = run(tmp_path / "mine", environment)
+    (stored,) = desk.store.of(CELL.id)
+    clean = stored.record.model_copy(update={"code": stored.record.code.model_copy(update={"dirty": False})})
+    monkeypatch.setattr(evidence, "plan", lambda suite, tier: places(CELL, tiny("agp"), tiny("random"), tiny("dense")))
+    monkeypatch.setattr(pins_module, "FOLDER", tmp_path / "pinned")
+    store = Store(tmp_path / "store")
+    packed = pack_side({"curves": [], "journal": [], "bits": ""})
+    kept = store.add(clean.model_copy(update={"side": packed[0]}), packed[1])
+    left_out = {
+        "agp": {"code": clean.code.model_copy(update={"dirty": True})},
+        "random": {"how": clean.how.model_copy(update={"fingerprint": "one+another"})},
+        "dense": {"ending": "diverged"},
+    }
+    for name, update in left_out.items():
+        cell = tiny(name)
+        store.add(clean.model_copy(update={"id": cell.id, "cell": cell, "side": packed[0], **update}), packed[1])
+    monkeypatch.setattr(pins_module, "code_of", lambda cell: clean.code)
+    report = evidence.pin_suite("quick", "full", (), store.root, tmp_path / "published", [])
+    assert report["pinned"] == 1
+    assert report["left out: its code was not committed"] == 1
+    assert report["left out: two environments made it"] == 1
+    assert report["left out: its record is of other code, or diverged"] == 1
+    assert [pin.record for pin in read_pins(tmp_path / "pinned" / "quick.csv")] == [kept.content]
+    copied = sorted(path.relative_to(tmp_path / "published") for path in (tmp_path / "published").rglob("*.*"))
+    assert len(copied) == 2
+    assert all((tmp_path / "published" / path).read_bytes() == (store.root / path).read_bytes() for path in copied)

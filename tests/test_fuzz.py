@@ -157,6 +157,8 @@ def test_a_record_with_a_value_changed(tmp_path: Path, stored: tuple[str, bytes]
     count = taken(tmp_path, stored[0], json.dumps(whole).encode())
     if changed and path[0] in ("cell", "id", "format"):
         assert count == 0, f"{'.'.join(path)} = {value!r} was believed"
+    if value == -1 and path[0] in ("outcome", "network", "cost"):
+        assert count == 0, f"{'.'.join(path)} = {value!r}: no count, no accuracy and no time is negative"
 
 
 def test_any_byte_changed_under_the_old_name_is_found_out(tmp_path: Path, stored: tuple[str, bytes]) -> None:

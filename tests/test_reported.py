@@ -1,11 +1,20 @@
 """Reported numbers: known wrong rows are refused, right ones read; derived numbers are checked and then forgotten."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.evidence.reported import COLUMNS, read, read_all
+from benchmark.evidence.reported import COLUMNS, Reported, read, read_all
+from benchmark.record import Record
+from benchmark.report import beside as beside_module
+from benchmark.report.beside import Beside, beside
+from benchmark.report.rows import Row
+from benchmark.store import Stored
+from tests.test_table import template
+
+__all__ = ["template"]
 
 
 def rows(*lines: str) -> str:
@@ -134,3 +143,34 @@ def test_what_this_repository_quotes_is_sound() -> None:
     assert len(rows) > 200
     assert {row.source.partition("@")[0] for row in rows} >= {"OCSPruner", "LAASP1", "LAASP2", "Torch-Pruning"}
     assert not any(row.metric.endswith(("_change", "_percent")) for row in rows)
+
+
+# ---- beside what was measured --------------------------------------------------------------------
+
+
+def test_a_gap_only_where_both_mean_the_same(template: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = Stored(template.model_copy(update={"outcome": template.outcome.model_copy(update={"top1": 93.0})}), Path())
+    row = Row("cifar10", "resnet56", "ocspruner", "macs", 0.5, 1, (stored,), (), ())
+    printed = Reported(
+        source="s", place="p", kind="author_log", method="ocspruner", model="resnet56", data="cifar10",
+        target_kind="macs", target=0.5, metric="top1", value=93.9, unit="%", n=3, protocol="", digits=2, where="s:2",
+    )  # fmt: skip
+
+    def found(row: Row = row, printed: Reported = printed, track: str = "published", tier: str = "full") -> Beside:
+        monkeypatch.setattr(beside_module, "_printed", lambda: [printed])
+        (each,) = beside(row, track, tier)
+        return each
+
+    assert found().gap == pytest.approx(-0.9)
+    for cause, unlike in {
+        "data set": found(row=replace(row, data="cifar10-jpeg")),
+        "recipe": found(track="matched"),
+        "counter": found(printed=replace(printed, protocol="its own count of MACs")),
+        "target": found(printed=replace(printed, target=0.52)),
+    }.items():
+        assert (unlike.unlike, unlike.gap) == ((cause,), None)
+    assert found(tier="small").unlike == ("recipe",)
+    monkeypatch.setattr(
+        beside_module, "_printed", lambda: [replace(printed, target=0.6), replace(printed, model="vgg16")]
+    )
+    assert beside(row, "published", "full") == []
