@@ -41,6 +41,7 @@ def found(tmp_path: Path, template: Record, monkeypatch: pytest.MonkeyPatch) -> 
         std: float = 0.2,
         device: str = "cpu",
         unmeasured: tuple[float, ...] = (),
+        top5: float | None = None,
     ) -> list[Finding]:
         folder = tmp_path / str(next(number))
         folder.mkdir()
@@ -50,7 +51,8 @@ def found(tmp_path: Path, template: Record, monkeypatch: pytest.MonkeyPatch) -> 
         for each in planned:
             if each.label in means:
                 top1 = means[each.label] + std * PATTERN[each.cell.seed]
-                add(store, template, each.cell, top1, device=device)
+                outcome = template.outcome.model_copy(update={"top5": top5})
+                add(store, template.model_copy(update={"outcome": outcome}), each.cell, top1, device=device)
         for amount in unmeasured:
             removes = [p for p in planned if p.cell.remove]
             other = removes[0].cell.remove.model_copy(update={"amount": amount})
@@ -99,6 +101,13 @@ def test_a_drop_is_held_against_dense(found: Callable[..., list[Finding]]) -> No
     large = claim(id="large", kind="drops at most", against=["dense"], value=0.2, margin=0.3)
     first, second = found(means, small, large, std=0.05)
     assert (first.state, second.state) == ("reproduced", "not reproduced")
+
+
+def test_a_claim_about_top5_is_judged_by_top5(found: Callable[..., list[Finding]], template: Record) -> None:
+    means = {"dense": 92.0, "one_cycle": 50.0, "one_shot": 50.0}
+    drop = claim(kind="drops at most", against=["dense"], value=0.0, margin=0.3, metric="top5")
+    (by_top5,), (by_top1,) = found(means, drop, top5=99.0), found(means, drop.model_copy(update={"metric": "top1"}))
+    assert (by_top5.state, by_top1.state) == ("reproduced", "not reproduced")
 
 
 def test_one_look_only_the_first_seeds_count(found: Callable[..., list[Finding]]) -> None:

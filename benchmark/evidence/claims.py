@@ -47,6 +47,7 @@ class Claim(Spec):
     targets: list[float] = []  # all, if none
     models: list[str] = []  # all, if none
     value: float | None = None  # of `drops at most` (points), `costs less than` (times) and `reaches` (%)
+    metric: Literal["top1", "top5"] = "top1"  # of the claims about accuracy
     margin: Annotated[float, Field(ge=0)] = 0.2
     n: Annotated[int, Field(gt=1)] = 5
 
@@ -194,7 +195,7 @@ def _values(claim: Claim, row: Row) -> list[float]:
         return row.values("cost.hours")
     if claim.kind == "cuts earlier than":
         return [float(str(s.record.notes.get("stable_epoch", inf))) for s in row.records]
-    return row.values("outcome.top1")
+    return row.values(f"outcome.{claim.metric}")
 
 
 def _estimate(claim: Claim, sample: Sample) -> tuple[float, float, float, float, float]:
