@@ -33,7 +33,7 @@ from benchmark.run import Run
 from benchmark.store import Store
 from benchmark.suite import plan
 from benchmark.suite_file import Slurm, read
-from benchmark.verbs.status import watch_status
+from benchmark.verbs.status import show_status, watch_status
 from tests.conftest import make_desk, planned, recipe, tiny
 from tests.forked import end_of, in_child
 
@@ -483,6 +483,23 @@ def test_a_results_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> 
     assert process.returncode == 2
     assert "Read-only file system" in said
     assert "Traceback" not in said
+
+
+def test_the_status_of_a_run_tells_every_attempt(tmp_path: Path) -> None:
+    """One was killed, one failed, one is at work; and what its log said last."""
+    store = Store(tmp_path)
+    folder = store.run_folder("abc123")
+    Attempts(folder).begin(0.0)
+    Attempts(folder).begin(0.0)
+    Attempts(folder).end("failed", "out of memory")
+    Attempts(folder).begin(0.0)
+    (folder / "log").write_text("epoch 3\n")
+    told = show_status("abc", "full", tmp_path, ())
+    assert [told[f"attempt {n}"].rpartition(": ")[2] for n in (1, 2, 3)] == [
+        "at work, or killed", "failed out of memory", "at work, or killed",
+    ]  # fmt: skip
+    assert f"process {os.getpid()}" in told["attempt 1"]
+    assert "epoch 3" in told.values()
 
 
 def test_a_line_torn_by_a_kill_swallows_no_other(tmp_path: Path) -> None:

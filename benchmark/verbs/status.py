@@ -1,6 +1,7 @@
 """`status`: of a suite, of one run, of a store; once, or watched."""
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -96,18 +97,30 @@ def _status_of_run(id: str, store: Store) -> dict[str, Any]:
     folder = store.run_folder(name)
     attempts = Attempts(folder)
     lines = attempts.lines()
-    report: dict[str, Any] = {"id": name, "open attempts": sum(line["event"] == "start" for line in lines)}
-    report["lost seconds"] = attempts.lost_seconds()
+    report: dict[str, Any] = {"id": name, "lost seconds": attempts.lost_seconds()} | _attempts(lines)
     last = state(folder)
     if last.holder:
         where = f"{last.holder.host}, process {last.holder.pid}" + (
             f", job {last.holder.job}" if last.holder.job else ""
         )
         report[f"lease {last.number}"] = f"{where}: {f'{last.ending} {last.why}'.strip() or 'at work'}"
-    if lines:
-        report["last"] = f"{lines[-1]['event']} {lines[-1].get('ending', '')} {lines[-1].get('why', '')}".strip()
     for stored in store.of(name):
         report[f"record {stored.content}"] = f"{stored.record.ending}, {stored.record.outcome.top1:.2f} %"
     log = folder / "log"
     said = log.read_text().splitlines()[-LAST:] if log.is_file() else []
     return report | {f"log {number - len(said)}": line for number, line in enumerate(said)}
+
+
+def _attempts(lines: list[dict[str, Any]]) -> dict[str, str]:
+    """Each try: when and where it began, and how it ended; a killed one left no end."""
+    told: dict[str, str] = {}
+    for line in lines:
+        if line["event"] == "start":
+            began = datetime.fromtimestamp(line["when"], UTC)
+            about = f"{began:%Y-%m-%d %H:%M:%S} on {line['host']}, process {line['pid']}"
+            told[f"attempt {line['attempt']}"] = f"{about}: at work, or killed"
+        elif told:
+            last = list(told)[-1]
+            ended = f"{line.get('ending', '')} {line.get('why', '')}".strip()
+            told[last] = told[last].replace("at work, or killed", ended)
+    return told
