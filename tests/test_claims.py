@@ -103,6 +103,47 @@ def test_a_drop_is_held_against_dense(found: Callable[..., list[Finding]]) -> No
     assert (first.state, second.state) == ("reproduced", "not reproduced")
 
 
+def test_rivals_may_stand_in_another_table(tmp_path: Path, template: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One-Cycle with less budget against rivals with all of it: each side is looked up where it stands."""
+    path, store = tmp_path / "mine.toml", Store(tmp_path)
+    path.write_text(SUITE.replace('seeds = "0-1"', 'seeds = "0-4"'))
+    planned = plan(read(str(path)))
+    for each in planned:
+        add(store, template, each.cell, {"one_cycle": 90.0}.get(each.label, 85.0) + PATTERN[each.cell.seed])
+    rows = rows_of(planned, store)
+    here = [row for row in rows if row.label == "one_cycle"]
+    monkeypatch.setattr(module, "_rows", lambda place, store: (rows if place == "full" else here, planned))
+    asked = claim(where=["half"], there="full")
+    assert judge([asked], store)[0].state == "reproduced"
+    assert judge([claim(where=["half"])], store)[0].why == "no records of one_shot"
+
+
+def test_a_tuned_method_stands_by_what_is_best_on_validation_images(
+    tmp_path: Path, template: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trial that the validation images choose counts, though another is better on the test images."""
+    path, store = tmp_path / "mine.toml", Store(tmp_path)
+    path.write_text(SUITE.replace('seeds = "0-1"', 'seeds = "0-4"').replace('"one_shot"]', '"one_shot", "agp"]'))
+    planned = plan(read(str(path)))
+    names = {"one_cycle": "one_cycle", "one_shot": "one_shot, early", "agp": "one_shot, late"}
+    top1 = {"one_cycle": (88.0, 80.0), "one_shot": (90.0, 70.0), "agp": (85.0, 75.0)}  # on test, on validation
+    for each in planned:
+        if each.label in names:
+            test, validation = top1[each.label]
+            outcome = template.outcome.model_copy(update={"validation": validation})
+            chosen = template.model_copy(update={"outcome": outcome})
+            add(store, chosen, each.cell, test + 0.1 * PATTERN[each.cell.seed])
+    rows = [replace(row, label=names[row.label]) for row in rows_of(planned, store) if row.label in names]
+    named = [replace(p, label=names[p.label]) for p in planned if p.label in names]
+    monkeypatch.setattr(module, "_rows", lambda place, store: (rows, named))
+    (finding,) = judge([claim(tuned=True)], store)
+    assert finding.state == "reproduced"
+    assert finding.estimate == pytest.approx(3.0, abs=0.2)
+    monkeypatch.setattr(module, "_rows", lambda place, store: (rows[:-1], named))
+    (finding,) = judge([claim(tuned=True)], store)
+    assert (finding.state, finding.why) == ("not tested", "no records of one_shot, late")
+
+
 def test_a_claim_about_top5_is_judged_by_top5(found: Callable[..., list[Finding]], template: Record) -> None:
     means = {"dense": 92.0, "one_cycle": 50.0, "one_shot": 50.0}
     drop = claim(kind="drops at most", against=["dense"], value=0.0, margin=0.3, metric="top5")

@@ -44,6 +44,8 @@ class Claim(Spec):
     where: list[str]  # suite/table, suite/table@small: the paper's own setting first
     method: str
     against: list[str] = []
+    there: str = ""  # the table that `against` stands in, where it is another one
+    tuned: bool = False  # names are families (`agp, from 0.4` is an agp): the best on validation images stands for each
     targets: list[float] = []  # all, if none
     models: list[str] = []  # all, if none
     value: float | None = None  # of `drops at most` (points), `costs less than` (times) and `reaches` (%)
@@ -106,8 +108,15 @@ def _check(claim: Claim, path: Path) -> None:
 
 def judge(claims: Sequence[Claim], store: Store) -> list[Finding]:
     """Every claim at every place; Holm over what could be judged."""
-    tables = {place: _rows(place, store) for place in {place for claim in claims for place in claim.where}}
-    return _after_holm([_at(claim, place, *tables[place]) for claim in claims for place in claim.where])
+    places = {place for claim in claims for place in (*claim.where, claim.there) if place}
+    tables = {place: _rows(place, store) for place in places}
+    found = []
+    for claim in claims:
+        rivals = [row for row in tables[claim.there][0] if row.label in claim.against] if claim.there else []
+        for place in claim.where:
+            rows, planned = tables[place]
+            found.append(_at(claim, place, [*rows, *rivals], planned))
+    return _after_holm(found)
 
 
 def _rows(place: str, store: Store) -> tuple[list[Row], list[Planned]]:
@@ -126,6 +135,10 @@ def _at(claim: Claim, place: str, rows: list[Row], planned: list[Planned]) -> Fi
     nothing = Finding(claim, place, "not tested", "no records", indicative=small)
     rows = [row for row in rows if not claim.targets or row.target in (*claim.targets, 0.0)]
     rows = [row for row in rows if not claim.models or row.model in claim.models]
+    if claim.tuned:
+        if trials := _trials(claim, planned) - {row.label for row in rows if row.n}:
+            return replace(nothing, why=f"no records of {', '.join(sorted(trials))}")
+        rows = _tuned(rows)
     mine = [row for row in rows if row.label == claim.method and row.n]
     if not mine:
         return nothing
@@ -154,11 +167,30 @@ def _at(claim: Claim, place: str, rows: list[Row], planned: list[Planned]) -> Fi
 
 def _wanted(claim: Claim, planned: list[Planned]) -> int:
     """How many rows the claim speaks of: it is judged on all of them, never on those that happen to be there."""
-    rows = {(p.cell.model, p.cell.remove) for p in planned if p.label == claim.method and p.cell.remove}
+    labels = {p.label for p in planned if claim.method == (family(p.label) if claim.tuned else p.label)}
+    rows = {(p.cell.model, p.cell.remove) for p in planned if p.label in labels and p.cell.remove}
     return sum(
         (not claim.models or model in claim.models) and (not claim.targets or remove.amount in claim.targets)
         for model, remove in rows
     )
+
+
+def family(label: str) -> str:
+    return label.partition(",")[0]
+
+
+def _trials(claim: Claim, planned: list[Planned]) -> set[str]:
+    return {p.label for p in planned if family(p.label) in (claim.method, *claim.against)}
+
+
+def _tuned(rows: list[Row]) -> list[Row]:
+    """Of each family the row that is best on validation images, under the family's name; test images choose nothing."""
+    best: dict[tuple[object, ...], Row] = {}
+    for row in (row for row in rows if row.n):
+        key = (row.data, row.model, row.kind, row.target, family(row.label))
+        if key not in best or fmean(row.values("outcome.validation")) > fmean(best[key].values("outcome.validation")):
+            best[key] = row
+    return [replace(row, label=family(row.label)) for row in best.values()]
 
 
 # ---- the difference in question ----------------------------------------------------------------
