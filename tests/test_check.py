@@ -1,6 +1,9 @@
 """The check: defects are caught by counts on any processor; what was not measured never looks like a pass."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from benchmark.evidence.check import Report, check, compare
 from benchmark.evidence.gate import exit_code
 from benchmark.evidence.pins import Pin, pin_of, read_pins, write
 from benchmark.execute import Desk, execute
+from benchmark.find import ROOT
 from benchmark.network import count, schedules
 from benchmark.network.masks import zero_lowest
 from benchmark.record import Record
@@ -270,6 +274,20 @@ def test_a_suite_without_a_tolerance_is_judged_by_its_seeds(
     (line,) = [line for line in report.lines if line.tier == "statistical"]
     assert line.verdict == verdict, line.why
     assert exit_code([line.verdict]) == exit
+
+
+@pytest.mark.slow
+def test_a_cell_of_quick_on_an_emulated_processor_passes_by_the_tolerance_and_says_so(tmp_path: Path) -> None:
+    """Other instructions, other bits, the same counts: held against the pins that this repository holds."""
+    out, only = ("--out", str(tmp_path)), "method=one_cycle,model=vgg_tiny,seed=0"
+    older = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "OMP_NUM_THREADS": "1"}
+    prunebench = [sys.executable, "-m", "benchmark"]
+    subprocess.run([*prunebench, "run", "quick", "--only", only, *out], cwd=ROOT, env=older, check=True)
+    said = subprocess.run([*prunebench, "check", "quick", *out, "--json"], cwd=ROOT, capture_output=True, text=True)
+    lines = [line for line in json.loads(said.stdout)["lines"] if line["verdict"] != "not measured"]
+    assert {line["tier"] for line in lines} == {"counts", "smoke"}
+    assert {line["verdict"] for line in lines} == {"pass"}
+    assert all("in another environment, within" in line["why"] for line in lines if line["tier"] == "smoke")
 
 
 # ---- the tolerance: measured between environments ----------------------------------------------
