@@ -192,6 +192,19 @@ def test_filters_leave_their_rows_in_the_table_and_in_the_plots(opened: Page) ->
 
 
 @needs_chromium
+@pytest.mark.parametrize("name", ["Data set", "Model", "Track"])
+def test_every_filter_offers_what_is_there_and_nothing_else(opened: Page, name: str) -> None:
+    everything = column(opened, name)
+    box = opened.get_by_role("combobox", name=name)
+    offered = [text for text in box.locator("option").all_inner_texts() if text != "all"]
+    assert set(offered) == set(everything)
+    for value in offered:
+        box.select_option(value)
+        assert column(opened, name) == [each for each in everything if each == value]
+        assert plotted(opened) == len(column(opened, name))
+
+
+@needs_chromium
 def test_from_a_row_to_its_curves_to_a_run(opened: Page) -> None:
     opened.get_by_role("link", name=re.compile("laasp")).first.click()
     expect(opened.locator("#curves[data-ready=yes]")).to_be_attached(timeout=15_000)
