@@ -84,6 +84,11 @@ class How(Spec):
     host: str
     attempts: int
 
+    @property
+    def conditions(self) -> tuple[str, str, str]:
+        """Two runs of a cell compare at all only where these are equal."""
+        return self.device, self.mode, self.data_hash
+
 
 class Record(Spec):
     format: Literal[1] = 1

@@ -135,7 +135,7 @@ def _judge_smoke(pins: list[Pin], record: Record, off: float, tolerance: float |
         return "regressed", "other weights in the same environment, by the same code"
     if here:
         return "inconclusive", f"{off:+.2f} points; other code, other weights, and nothing shows the codes equal"
-    if (record.how.device, record.how.mode, record.how.data_hash) not in {(p.device, p.mode, p.data) for p in pins}:
+    if record.how.conditions not in {pin.conditions for pin in pins}:
         return "not comparable", "other device, mode or data than the pins"
     if tolerance is None:
         return (
@@ -169,8 +169,8 @@ def _statistical(
 
 
 def _look(pins: list[Pin], new: list[Stored]) -> Look:
-    how = {(pin.device, pin.mode, pin.data) for pin in pins}
-    fitting = [s for s in new if (s.record.how.device, s.record.how.mode, s.record.how.data_hash) in how]
+    conditions = {pin.conditions for pin in pins}
+    fitting = [s for s in new if s.record.how.conditions in conditions]
     if not fitting:
         return Look("not comparable", "other device, mode or data than the pins", len(pins), len(new))
     pinned = {(pin.cell, pin.weights) for pin in pins}

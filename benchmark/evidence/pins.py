@@ -37,6 +37,10 @@ class Pin:
     record: str
     finished: str
 
+    @property
+    def conditions(self) -> tuple[str, str, str]:
+        return self.device, self.mode, self.data
+
 
 def pin_of(stored: Stored, store: Store) -> Pin:
     record = stored.record

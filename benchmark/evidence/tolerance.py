@@ -42,8 +42,7 @@ def measure(suite: str, planned: Iterable[Planned], stores: list[Store]) -> list
             raise UserError(f"{store.root}: no current record of {suite} in it")
     for p in places:
         records = [stored.record for store in stores for stored in current(p, store) if not why_not(stored.record)]
-        asked = {(r.how.device, r.how.mode, r.how.data_hash) for r in records[:1]}
-        records = [r for r in records if (r.how.device, r.how.mode, r.how.data_hash) in asked]
+        records = [r for r in records if r.how.conditions == records[0].how.conditions]
         seen.setdefault(p.cell.model, []).append({r.how.fingerprint: r.outcome.top1 for r in records})
     found = []
     for model, cells in sorted(seen.items()):

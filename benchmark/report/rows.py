@@ -149,7 +149,7 @@ def _lines(places: list[Planned]) -> dict[tuple[str, str, float], list[Planned]]
 
 def _conditions(record: Record) -> tuple[str, ...]:
     engine, _, model, data = record.code.meaning
-    return (record.how.device, record.how.mode, record.how.data_hash, engine, model, data)
+    return (*record.how.conditions, engine, model, data)
 
 
 def _method_code(record: Record) -> tuple[str, ...]:

@@ -118,9 +118,8 @@ def _attempts(lines: list[dict[str, Any]]) -> dict[str, str]:
         if line["event"] == "start":
             began = datetime.fromtimestamp(line["when"], UTC)
             about = f"{began:%Y-%m-%d %H:%M:%S} on {line['host']}, process {line['pid']}"
-            told[f"attempt {line['attempt']}"] = f"{about}: at work, or killed"
+            last = f"attempt {line['attempt']}"
+            told[last] = f"{about}: at work, or killed"
         elif told:
-            last = list(told)[-1]
-            ended = f"{line.get('ending', '')} {line.get('why', '')}".strip()
-            told[last] = told[last].replace("at work, or killed", ended)
+            told[last] = f"{about}: {line.get('ending', '')} {line.get('why', '')}".strip()
     return told
