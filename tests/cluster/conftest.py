@@ -1,10 +1,14 @@
-"""A real Slurm of one node on this machine, for as long as the tests last."""
+"""A real Slurm of one node on this machine, for as long as the tests last.
+
+Ports, keys, sockets and state are its own: several such clusters, of several runs of the tests, may
+stand on one machine, and none touches a Slurm that is installed there.
+"""
 
 import os
 import platform
-import pwd
 import secrets
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -23,6 +27,7 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
@@ -37,8 +42,8 @@ SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
-SlurmctldPort=16817
-SlurmdPort=16818
+SlurmctldPort={ports[0]}
+SlurmdPort={ports[1]}
 """
 
 
@@ -99,9 +104,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("slurm")
     for name in ("state", "spool"):
         (folder / name).mkdir()
-    munge = _munge()
+    munge = _munge(folder)
     conf = folder / "slurm.conf"
-    conf.write_text(CONF.format(host=platform.node().partition(".")[0], cpus=os.cpu_count(), folder=folder))
+    host = platform.node().partition(".")[0]
+    conf.write_text(CONF.format(host=host, cpus=os.cpu_count(), folder=folder, ports=_free_ports(2)))
     os.environ["SLURM_CONF"] = str(conf)
     found = Cluster(folder)
     try:
@@ -118,16 +124,19 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         del os.environ["SLURM_CONF"]
 
 
-def _munge() -> subprocess.Popen[bytes]:
-    """The daemon that vouches for who asks; with a key made here, if there is none."""
-    owner = pwd.getpwnam("munge")
-    key = Path("/etc/munge/munge.key")
-    if not key.exists():
-        key.write_bytes(secrets.token_bytes(1024))
-    os.chown(key, owner.pw_uid, owner.pw_gid)
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def _munge(folder: Path) -> subprocess.Popen[bytes]:
+    """The daemon that vouches for who asks, with a key made here."""
+    key = folder / "munge.key"
+    key.write_bytes(secrets.token_bytes(1024))
     key.chmod(0o400)
-    run = Path("/run/munge")
-    run.mkdir(mode=0o755, exist_ok=True)
-    os.chown(run, owner.pw_uid, owner.pw_gid)
-    subprocess.run(["pkill", "-x", "munged"], check=False)
-    return subprocess.Popen(["munged", "--foreground", "--force"], user="munge", group="munge")
+    files = {"socket": "socket", "key-file": "key", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
+    options = [f"--{option}={folder}/munge.{end}" for option, end in files.items()]
+    return subprocess.Popen(["munged", "--foreground", "--force", *options])
