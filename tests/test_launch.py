@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.numpy import load_file
 
 from benchmark import find
 from benchmark.cell import Cell
@@ -273,9 +274,10 @@ remove = {{ weights = [0.9] }}
 """
 
 
-def launched(folder: Path, *more: str, out: str = "results") -> subprocess.Popen[str]:
+def launched(folder: Path, *more: str, out: str = "results", **surroundings: str) -> subprocess.Popen[str]:
+    env = os.environ | surroundings
     command = [sys.executable, "-m", "benchmark", "run", str(folder / "mine.toml"), "--out", str(folder / out), *more]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
 
 
 def weights(store: Store) -> dict[str, str]:
@@ -356,39 +358,95 @@ def test_workers_share_out_the_gpus_and_their_memory(monkeypatch: pytest.MonkeyP
     assert all("CUDA_VISIBLE_DEVICES" not in where and where["OMP_NUM_THREADS"] == "1" for _, where in started)
 
 
+def test_workers_that_all_die_at_once_are_all_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    def start(order: dict[str, Any], surroundings: dict[str, str]) -> subprocess.Popen[bytes]:
+        started.append(len(started))
+        process = subprocess.Popen(["sh", "-c", "kill -9 $$" if len(started) <= 2 else "true"])
+        process.wait()
+        return process
+
+    monkeypatch.setattr(local, "_start", start)
+    specs = [Spec(tiny(seed=seed), HOW) for seed in range(5)]
+    local.run_beside(specs, Store(tmp_path), 2, budget=None, debug=False, to_stderr=False)
+    assert len(started) == 4
+
+
+RESTS = '''"""Pruning that takes a second a step on any machine; or no time at all, for the same weights."""
+
+import os
+import time
+
+from benchmark import Run, method, prune_along
+
+
+def fraction(t: float) -> float:
+    time.sleep(0.0 if os.environ.get("IN_A_HURRY") else 1.0)
+    return t
+
+
+@method(removes={"weights"}, version=1)
+def rests(run: Run) -> None:
+    prune_along(run, fraction)
+'''
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_workers_and_launcher_are_killed_thirty_times_and_nothing_is_lost(tmp_path: Path) -> None:
+    """Each time after a step was noted: a kill while torch is imported shows little."""
     import random
 
     chance = random.Random(0)
-    (tmp_path / "mine.toml").write_text(MATRIX.format(last=5, epochs=8))
-    whole = launched(tmp_path, out="whole")
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "rests.py").write_text(RESTS)
+    text = MATRIX.format(last=23, epochs=24).replace('"one_cycle", "one_shot", "agp"', '"lab:rests"')
+    (tmp_path / "mine.toml").write_text(text)
+    arguments = ("--methods", str(tmp_path / "lab"), "--only", "method=lab:rests")
+    hurried = {"IN_A_HURRY": "1"}
+    whole = launched(tmp_path, *arguments, out="whole", **hurried)
     said = whole.communicate()[0]
     assert whole.returncode == 0, said
-    kills = 0
-    while kills < 30:
-        process = launched(tmp_path, "-j", "2")
-        while process.poll() is None and kills < 30:
-            time.sleep(chance.uniform(0.5, 5.0))
-            workers = children_of(process.pid)
-            victim = chance.choice([process.pid, *workers])
-            if process.poll() is None:
+    out, kinds = tmp_path / "results", Counter[str]()
+    while kinds.total() < 30:
+        launcher = launched(tmp_path, *arguments, "-j", "2")
+        while kinds.total() < 30 and training_goes_on(out, launcher):
+            time.sleep(chance.uniform(0.0, 2.0))
+            workers = children_of(launcher.pid)
+            kind = chance.choice(["launcher", "machine", "workers", "worker"])
+            kinds[kind] += 1
+            for victim in {"launcher": [launcher.pid], "machine": [launcher.pid, *workers], "workers": workers}.get(
+                kind, workers[:1]
+            ):
                 os.kill(victim, signal.SIGKILL)
-                kills += 1
-            if victim == process.pid:
+            if kind in ("launcher", "machine"):
                 break
-        process.communicate()
-        if process.returncode == 0:
-            break
-    last = launched(tmp_path, "-j", "2")
+        said = launcher.communicate()[0]
+        assert launcher.returncode, f"all was done after {kinds}: {said}"
+    last = launched(tmp_path, *arguments, "-j", "2", **hurried)
     said = last.communicate()[0]
     assert last.returncode == 0, said
-    assert kills >= 10, f"all was done after {kills} kills"
-    store = Store(tmp_path / "results")
+    store = Store(out)
     assert weights(store) == weights(Store(tmp_path / "whole"))
-    assert Counter(stored.record.id for stored in store.all()).most_common(1)[0][1] == 1, "none twice"
+    records = [stored.record for stored in store.all()]
+    assert Counter(record.id for record in records).most_common(1)[0][1] == 1, "none twice"
     assert not store.left_out
-    print(f"{kills} kills; {sum(s.record.cost.lost for s in store.all()) * 3600:.1f} s of work lost and counted")
+    assert all(load_file(store.weights(record.network.weights_hash)) for record in records), "none is torn"
+    lost = sum(record.cost.lost for record in records) * 3600
+    print(f"{dict(kinds)}; {sum(r.how.attempts for r in records)} attempts; {lost:.1f} s of work lost and counted")
+    assert lost > 0
+    assert sum(record.how.attempts for record in records) > len(records)
+
+
+def training_goes_on(out: Path, launcher: subprocess.Popen[str]) -> bool:
+    """Once a worker has noted a step that it made after now; False when the launcher ends first."""
+    since = time.time()
+    while launcher.poll() is None:
+        if any(path.stat().st_mtime > since for path in out.glob("runs/*/now.json")):
+            return True
+        time.sleep(0.05)
+    return False
 
 
 @pytest.mark.slow

@@ -45,13 +45,13 @@ def run_beside(
     order |= {"budget": budget, "debug": debug, "to_stderr": to_stderr, "share": -(-jobs // max(1, len(gpus)))}
     with stop.on_signals():
         workers = [_start(order, _surroundings(how, k, gpus)) for k in range(min(jobs, len(specs)))]
-        while any(worker.poll() is None for worker in workers):
-            time.sleep(0.1)
-            if stop():
-                break
+        while not stop():
             for k, worker in enumerate(workers):
-                if (worker.returncode or 0) < 0 and _unsettled(specs, store):  # killed: another goes on for it
+                if (worker.poll() or 0) < 0 and _unsettled(specs, store):  # killed: another goes on for it
                     workers[k] = _start(order, _surroundings(how, k, gpus))
+            if all(worker.poll() is not None for worker in workers):
+                break
+            time.sleep(0.1)
         for worker in workers:
             if worker.poll() is None:
                 worker.send_signal(signal.SIGTERM)
