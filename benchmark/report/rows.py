@@ -7,6 +7,7 @@ records say and nothing of the code or machine at hand, so equal records give eq
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean, stdev
 
 from benchmark.record import Record
@@ -38,27 +39,27 @@ class Row:
         part, _, name = pick.partition(".")
         return [getattr(getattr(s.record, part), name) for s in self.records]
 
-    @property
+    @cached_property
     def top1(self) -> float:
         return fmean(self.values("outcome.top1"))
 
-    @property
+    @cached_property
     def std(self) -> float | None:
         """The sample deviation over seeds; one seed has none."""
         return stdev(self.values("outcome.top1")) if self.n > 1 else None
 
-    @property
+    @cached_property
     def drop(self) -> float | None:
         """Points below the dense network, over the seeds that both have."""
         dense = {s.record.seed: s.record.outcome.top1 for s in self.dense}
         both = [(dense[s.record.seed], s.record.outcome.top1) for s in self.records if s.record.seed in dense]
         return fmean(before - after for before, after in both) if both else None
 
-    @property
+    @cached_property
     def hours(self) -> float:
         return fmean([s.record.cost.hours for s in self.records])
 
-    @property
+    @cached_property
     def times_dense_hours(self) -> float | None:
         """Only where all of it ran on one kind of machine, in one way."""
         records = [s.record for s in (*self.records, *self.dense)]
@@ -67,11 +68,11 @@ class Row:
             return None
         return self.hours / fmean([s.record.cost.hours for s in self.dense])
 
-    @property
+    @cached_property
     def dense_hours(self) -> float | None:
         return self.hours / times if (times := self.times_dense_hours) else None
 
-    @property
+    @cached_property
     def times_dense_macs(self) -> float | None:
         """All that was computed to get there, search and parents included, against the dense network's training."""
         if not self.dense:
@@ -91,20 +92,20 @@ class Row:
         found = [s.record.network.latency[key] for s in self.records if s.record.network.latency]
         return (fmean([m for m, _ in found]), fmean([q for _, q in found])) if found else None
 
-    @property
+    @cached_property
     def speed_up(self) -> float | None:
         mine, dense = self.latency("128"), self.latency("dense 128")
         return dense[0] / mine[0] if mine and dense else None
 
-    @property
+    @cached_property
     def macs_left(self) -> float:
         return fmean([s.record.network.macs / s.record.network.macs_dense for s in self.records])
 
-    @property
+    @cached_property
     def macs_nonzero_left(self) -> float:
         return fmean([s.record.network.macs_nonzero / s.record.network.macs_dense for s in self.records])
 
-    @property
+    @cached_property
     def params_left(self) -> float:
         return fmean([s.record.network.nonzero / s.record.network.params_dense for s in self.records])
 
