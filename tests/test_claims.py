@@ -9,6 +9,7 @@ import pytest
 
 from benchmark.errors import UserError
 from benchmark.evidence import claims as module
+from benchmark.evidence import ledger
 from benchmark.evidence.claims import Claim, Finding, judge, read_claims
 from benchmark.evidence.ledger import as_json, as_markdown
 from benchmark.record import Record
@@ -208,3 +209,16 @@ def test_this_repositorys_claims_can_be_judged_and_printed() -> None:
     assert text.startswith("# Claims")
     assert all(f.claim.says in text for f in found)
     assert {line["state"] for line in as_json(found)} <= {"reproduced", "not reproduced", "inconclusive", "not tested"}
+
+
+@pytest.mark.parametrize(("changed", "late"), [("2026-01-03T00:00:00Z", True), ("2026-01-01T00:00:00Z", False)])
+def test_a_claim_that_was_changed_after_its_first_record_says_so(
+    found: Callable[..., list[Finding]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str, late: bool
+) -> None:
+    (tmp_path / "one.toml").write_text('[[claim]]\nid = "c"\n')
+    monkeypatch.setattr(ledger, "FOLDER", tmp_path)
+    monkeypatch.setattr(ledger, "fixed", lambda path: ("aaa 2025-12-31T00:00:00Z", f"bbb {changed}"))
+    (finding,) = found({"one_cycle": 90.0, "one_shot": 89.0}, claim())
+    said = as_markdown([replace(finding, first_record="2026-01-02T00:00:00Z")])
+    assert f"Fixed aaa 2025-12-31T00:00:00Z, one.toml changed bbb {changed}." in said
+    assert ("older than the claim's last change" in said) == late
