@@ -124,8 +124,8 @@ class Batches:
         return F.interpolate(images.float(), size=self.size, mode="bilinear", align_corners=False)
 
     def _normalised(self, images: Tensor) -> Tensor:
-        images = (images.float() - self.shift) * self.scale
-        return images.contiguous(memory_format=self.layout)
+        own = images.to(torch.float32, copy=True).sub_(self.shift).mul_(self.scale)  # one array, not three
+        return own.contiguous(memory_format=self.layout)
 
     def _part(self, images: Bytes | Files) -> Tensor | Files:
         """In the device's memory; what lies in files stays there."""
