@@ -200,6 +200,37 @@ def test_a_tree_may_come_as_an_archive(tmp_path: Path) -> None:
     assert len(folder(Place(tmp_path, "pets", size=12)).train) == 6
 
 
+def test_of_two_processes_that_unpack_at_once_both_go_on_with_one_whole_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import benchmark.data.folder as module
+
+    tree(tmp_path / "source" / "pets")
+    root = tmp_path / "root"
+    root.mkdir()
+    with tarfile.open(root / "pets.tar", "w") as tar:
+        tar.add(tmp_path / "source" / "pets", "pets")
+    whole = module.extract
+    asked: list[Path] = []
+
+    def while_another_is_faster(archive: Path, to: Path) -> None:
+        whole(archive, to)
+        asked.append(to)
+        if len(asked) == 1:
+            assert len(folder(Place(root, "pets", size=12)).train) == 6
+
+    monkeypatch.setattr(module, "extract", while_another_is_faster)
+    assert len(folder(Place(root, "pets", size=12)).train) == 6
+    assert asked[0] != asked[1], "each in a place of its own"
+    assert {path.name for path in root.iterdir()} == {"pets.tar", "pets", "decoded"}, "nothing half-made is left"
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"file/x\.bin: cannot be made \(.*[Ee]xists|Not a directory"):
+        Archive("x.bin", "http://127.0.0.1:9/", "").fetch(tmp_path / "file")
+
+
 def test_a_changed_tree_is_decoded_again(tmp_path: Path) -> None:
     tree(tmp_path / "pets")
     before = folder(Place(tmp_path, "pets", size=12)).hash

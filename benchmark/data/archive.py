@@ -8,8 +8,11 @@ import urllib.error
 import urllib.request
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmark.errors import Damaged, UserError
 
@@ -35,20 +38,18 @@ class Archive:
         return path
 
     def _download(self, path: Path, tries: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".part")
-        for wait in range(tries):
-            try:
-                self._append_rest(partial)
-                break
-            except (urllib.error.URLError, OSError, TimeoutError) as error:
-                if wait == tries - 1:
-                    raise UserError(
-                        f"no {self.file} in {path.parent} and it cannot be downloaded ({error}); "
-                        f"fetch {self.url} and put it there"
-                    ) from error
-                time.sleep(2**wait * 0.5)
-        partial.replace(path)
+        with aside(path) as partial:
+            for wait in range(tries):
+                try:
+                    self._append_rest(partial)
+                    break
+                except (urllib.error.URLError, OSError, TimeoutError) as error:
+                    if wait == tries - 1:
+                        raise UserError(
+                            f"no {self.file} in {path.parent} and it cannot be downloaded ({error}); "
+                            f"fetch {self.url} and put it there"
+                        ) from error
+                    time.sleep(2**wait * 0.5)
 
     def _append_rest(self, partial: Path) -> None:
         """Ask for what is missing; a server that sends everything again starts the file again."""
@@ -68,6 +69,24 @@ class Archive:
                 got += len(chunk)
             if expected is not None and got != int(expected):
                 raise OSError(f"the connection broke after {got} of {expected} bytes")
+
+
+@contextmanager
+def aside(final: Path) -> Iterator[Path]:
+    """Where to make what `final` shall be: it gets its name when it is whole. Of several makers one's is kept."""
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        workshop = TemporaryDirectory(prefix=f".{final.name}.", dir=final.parent)
+    except OSError as error:
+        raise UserError(f"{final}: cannot be made ({error.strerror})") from error
+    with workshop:
+        made = Path(workshop.name) / final.name
+        yield made
+        try:
+            made.replace(final)
+        except OSError:  # a folder is there: another process was faster
+            if not final.is_dir():
+                raise
 
 
 def md5_of(path: Path) -> str:

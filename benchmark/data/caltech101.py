@@ -3,11 +3,10 @@
 It has no official split. Here every fifth image of a category, in the order of names, is for test.
 """
 
-import shutil
 from pathlib import Path
 
 from benchmark import dataset
-from benchmark.data.archive import Archive, extract
+from benchmark.data.archive import Archive, aside, extract
 from benchmark.data.images import IMAGENET, Images, Place, cached
 from benchmark.data.tree import classes_in, decode, decoder, in_files, listing
 
@@ -41,11 +40,12 @@ def caltech101(place: Place) -> Images:
 
 
 def _tree(place: Place) -> Path:
-    """Unpacked aside and then renamed, so that what bears the name is whole."""
-    tree, aside = place.root / "caltech101-unpacked", place.root / ".caltech101.unpacking"
+    tree = place.root / "caltech101-unpacked"
     if not tree.is_dir():
-        extract(ARCHIVE.fetch(place.root, offline=place.offline), aside)
-        extract(aside / "caltech-101" / "101_ObjectCategories.tar.gz", aside)
-        (aside / "101_ObjectCategories").replace(tree)
-        shutil.rmtree(aside)
+        archive = ARCHIVE.fetch(place.root, offline=place.offline)
+        with aside(tree) as made:
+            unpacked = made.with_name("unpacked")
+            extract(archive, unpacked)
+            extract(unpacked / "caltech-101" / "101_ObjectCategories.tar.gz", unpacked)
+            (unpacked / "101_ObjectCategories").replace(made)
     return tree

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmark import dataset
 from benchmark.canonical import canonical
-from benchmark.data.archive import extract
+from benchmark.data.archive import aside, extract
 from benchmark.data.images import IMAGENET, Images, Place, cached
 from benchmark.data.tree import classes_in, decode, decoder, in_files, listing, signature
 from benchmark.errors import UserError
@@ -52,8 +52,9 @@ def find_tree(place: Place) -> Path:
     if not tree.is_dir():
         names = [place.argument + suffix for suffix in ARCHIVES]
         archive = place.require(*names, help=f"put the tree or one of these archives there as {place.argument}")
-        partial = place.root / f".{place.argument}.unpacking"
-        extract(archive, partial)
-        inner = partial / place.argument
-        (inner if inner.is_dir() else partial).replace(tree)
+        with aside(tree) as made:
+            unpacked = made.with_name("unpacked")
+            extract(archive, unpacked)
+            inner = unpacked / place.argument
+            (inner if inner.is_dir() else unpacked).replace(made)
     return tree

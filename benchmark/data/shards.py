@@ -7,8 +7,6 @@ is), JPEG of quality 92. They are other images than the tree's, so they are a da
 import hashlib
 import io
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -17,6 +15,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from benchmark import dataset
+from benchmark.data.archive import aside
 from benchmark.data.files import Files, Shards
 from benchmark.data.folder import find_tree, parts_of
 from benchmark.data.images import IMAGENET, Images, Labels, Place
@@ -57,20 +56,15 @@ def _read(folder: Path, part: str, index: dict[str, dict[str, dict[str, int]]]) 
 
 
 def _make(tree: Path, folder: Path, skip: int) -> None:
-    """Written aside and then renamed, so that what bears the name is whole."""
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    aside.mkdir(parents=True)
-    try:
+    with aside(folder) as made:
+        made.mkdir()
         train, test = parts_of(tree)
         classes = classes_in(train)
         left_out: list[str] = []
         index: dict[str, object] = {"classes": classes, "short": SHORT, "quality": QUALITY, "decoder": decoder()}
         for part, where in (("train", train), ("test", test)):
-            index[part] = {"shards": _write(aside, part, listing(where, classes), left_out, skip)}
-        write_safely(aside / "index.json", json.dumps(index | {"left out": left_out}, indent=1).encode())
-        aside.replace(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+            index[part] = {"shards": _write(made, part, listing(where, classes), left_out, skip)}
+        write_safely(made / "index.json", json.dumps(index | {"left out": left_out}, indent=1).encode())
 
 
 def _write(folder: Path, part: str, files: Listed, left_out: list[str], skip: int) -> dict[str, int]:
