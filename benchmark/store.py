@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,10 @@ class Store:
         return self._known.get(key)
 
     def _read(self, path: Path) -> Stored:
-        data = path.read_bytes()
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise Damaged(f"{path}: cannot be read ({error.strerror})") from None
         if hashlib.sha256(data).hexdigest()[:16] != path.stem:
             raise Damaged(f"{path}: its bytes are not those it is named after (edited or damaged); move it away")
         try:
@@ -119,7 +123,12 @@ def unpack_side(path: Path) -> dict[str, Any]:
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest()[:16] != path.name.partition(".")[0]:
         raise Damaged(f"{path}: its bytes are not those it is named after")
-    side: dict[str, Any] = json.loads(gzip.decompress(data))
+    try:
+        side: dict[str, Any] = json.loads(gzip.decompress(data))
+        if not all(isinstance(side[key], list) for key in ("curves", "journal")):
+            raise ValueError("its curves or journal are no lists")
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+        raise Damaged(f"{path}: not the side of a record ({error})") from None
     return side
 
 

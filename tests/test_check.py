@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ from benchmark.errors import UserError
 from benchmark.evidence import check as module
 from benchmark.evidence import tolerance
 from benchmark.evidence.check import Report, check, compare
-from benchmark.evidence.gate import exit_code
 from benchmark.evidence.pins import Pin, pin_of, read_pins, write
 from benchmark.execute import Desk, execute
 from benchmark.find import ROOT
@@ -30,7 +30,7 @@ from benchmark.store import Store, pack_side
 from benchmark.suite import Planned
 from benchmark.verbs import evidence
 from methods import one_cycle
-from tests.conftest import make_desk, tiny
+from tests.conftest import make_desk, recipe, tiny
 
 CELL = tiny("one_cycle", amount=0.8)
 OTHER = 3  # threads of the "other processor": another fingerprint, other bits, the same counts
@@ -171,11 +171,15 @@ def test_what_is_missing_is_said(tmp_path: Path, environment: Any, pinned: Pin) 
     desk = make_desk(tmp_path, environment)
     assert [line.why for line in judged(desk, pinned).lines] == ["no record of it"]
     execute(CELL, desk)
-    unpinned = check("s", places(CELL), [replace(pinned, cell="0" * 16)], desk.store)
-    assert [line.verdict for line in unpinned.lines] == ["no pin"]
+    unpinned = check("s", places(CELL), [replace(pinned, cell="0" * 16, row="0" * 16)], desk.store)
+    assert [line.verdict for line in unpinned.lines] == ["no pin", "not measured"]
     assert unpinned.exit == 4
-    with pytest.raises(UserError, match="nothing is pinned and nothing measured"):
-        check("s", places(tiny("agp")), [], make_desk(tmp_path / "empty", environment).store)
+    empty = check("s", places(tiny("agp")), [], make_desk(tmp_path / "empty", environment).store)
+    assert ("nothing is pinned and nothing measured" in empty.lines[0].why, empty.exit) == (True, 4)
+    gone = check("s", places(tiny("agp")), [pinned], desk.store)
+    assert [(line.verdict, line.why) for line in gone.lines] == [
+        ("not measured", "pinned; the suite asks for it no longer")
+    ]
 
 
 def test_without_a_tolerance_seeds_decide(
@@ -240,19 +244,21 @@ def test_what_changed_between_two_stores_and_why(tmp_path: Path, environment: An
         assert cell.why.endswith(f"{cause} differs")
         assert cell.verdict == ("regressed" if cause == "nothing recorded" else "inconclusive")
         assert "one seed has no spread" in row.why
-    assert not list(compare(desk.store, Store(tmp_path / "empty")))
+    assert [line.why for line in compare(desk.store, Store(tmp_path / "empty"))] == ["only in ours"]
+    assert not list(compare(desk.store, Store(tmp_path / "empty"), places(tiny("agp")))), "of the suite alone"
 
 
 def seeded(root: Path, record: Record, values: dict[int, float], **how: object) -> Store:
     """Records of one row, one a seed."""
     store = Store(root)
+    side, packed = pack_side({"curves": [], "journal": [], "bits": ""})
     for seed, top1 in values.items():
         cell = record.cell.model_copy(update={"seed": seed})
         outcome = record.outcome.model_copy(update={"top1": top1})
         network = record.network.model_copy(update={"weights_hash": f"{root.name} {seed}"})
         conditions = record.how.model_copy(update=how)
-        same = {"id": cell.id, "cell": cell, "outcome": outcome, "network": network, "how": conditions}
-        store.add(record.model_copy(update=same), pack_side({"curves": [], "journal": [], "bits": ""})[1])
+        same = {"id": cell.id, "cell": cell, "outcome": outcome, "network": network, "how": conditions, "side": side}
+        store.add(record.model_copy(update=same), packed)
     return store
 
 
@@ -263,9 +269,10 @@ def spread(mean: float, first: int, count: int) -> dict[int, float]:
 def test_other_seeds_are_compared_row_by_row(tmp_path: Path, environment: Any) -> None:
     record = run(tmp_path / "a", environment).store.of(CELL.id)[0].record
     ours = seeded(tmp_path / "ours", record, spread(80.0, 0, 5))
-    (alike,) = compare(ours, seeded(tmp_path / "alike", record, spread(80.05, 5, 5)))
-    (apart,) = compare(ours, seeded(tmp_path / "apart", record, spread(78.0, 5, 5)))
+    *one_sided, alike = compare(ours, seeded(tmp_path / "alike", record, spread(80.05, 5, 5)))
+    *_, apart = compare(ours, seeded(tmp_path / "apart", record, spread(78.0, 5, 5)))
     assert (alike.tier, alike.verdict) == ("seeds", "pass")
+    assert Counter(line.why for line in one_sided) == {"only in ours": 5, "only in theirs": 5}
     assert (apart.verdict, "more than seeds make" in apart.why) == ("inconclusive", True)
     assert apart.numbers["p"] < 0.001
 
@@ -293,7 +300,68 @@ def test_a_suite_without_a_tolerance_is_judged_by_its_seeds(
     report = check("s", planned, pins, store)
     (line,) = [line for line in report.lines if line.tier == "statistical"]
     assert line.verdict == verdict, line.why
-    assert exit_code([line.verdict]) == exit
+    assert report.exit == exit
+
+
+def test_rows_of_other_recipes_are_other_rows_and_other_devices_no_seeds(
+    tmp_path: Path, environment: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A drop in one table hides in no other; a pin of another device is averaged with nothing."""
+    smoke(monkeypatch, None)
+    record = run(tmp_path / "a", environment).store.of(CELL.id)[0].record
+    shorter = record.model_copy(update={"cell": tiny("one_cycle", amount=0.8, recipe=recipe(epochs=1))})
+    stores = [seeded(tmp_path / f"pins {r.cell.recipe.epochs}", r, spread(80.0, 0, 10)) for r in (record, shorter)]
+    on_gpu = seeded(tmp_path / "gpu", record, spread(90.0, 0, 10), device="cuda")
+    pins = [pin_of(stored, store) for store in (*stores, on_gpu) for stored in store.all()]
+    new = tmp_path / "new"
+    seeded(new, record, spread(80.0, 10, 5), fingerprint="elsewhere")
+    seeded(new, shorter, spread(78.0, 10, 5), fingerprint="elsewhere")
+    cells = [r.cell.model_copy(update={"seed": seed}) for r in (record, shorter) for seed in range(15)]
+    lines = [line for line in check("s", places(*cells), pins, Store(new)).lines if line.tier == "statistical"]
+    assert [line.verdict for line in lines] == ["pass", "inconclusive"]
+    assert [(line.numbers["pins"], line.numbers["pinned_mean"]) for line in lines] == [(10, 80.0), (10, 80.0)]
+
+
+def test_one_network_under_several_seeds_is_no_sample(
+    tmp_path: Path, environment: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smoke(monkeypatch, None)
+    record = run(tmp_path / "a", environment).store.of(CELL.id)[0].record
+    old = seeded(tmp_path / "pins", record, spread(80.0, 0, 10))
+    copies = Store(tmp_path / "copies")
+    for seed in range(10, 15):
+        cell = record.cell.model_copy(update={"seed": seed})
+        copies.add(record.model_copy(update={"id": cell.id, "cell": cell}), b"side")
+    planned = places(*(CELL.model_copy(update={"seed": seed}) for seed in range(15)))
+    report = check("s", planned, [pin_of(stored, old) for stored in old.all()], copies)
+    (line,) = [line for line in report.lines if line.tier == "statistical"]
+    assert (line.verdict, line.why) == ("not comparable", "one network under seeds 10 and 11 and 12 and 13 and 14")
+
+
+def test_a_damaged_side_is_named_and_the_rest_is_judged(tmp_path: Path, environment: Any, pinned: Pin) -> None:
+    desk = run(tmp_path, environment)
+    (stored,) = desk.store.of(CELL.id)
+    (stored.path.parent / f"{stored.record.side}.side.gz").write_bytes(b"torn")
+    report = judged(desk, replace(pinned, weights="other", path="other"))
+    assert report.lines[0].verdict == "not measured"
+    assert "not those it is named after" in report.lines[0].why
+
+
+def test_equal_weights_count_and_judge_alike(tmp_path: Path, environment: Any) -> None:
+    desk = run(tmp_path / "a", environment)
+    (stored,) = desk.store.of(CELL.id)
+    record = stored.record
+    for part, name, value, why in (
+        ("outcome", "top1", 50.0, "points in the same environment"),
+        ("network", "macs_nonzero", 1, "equal weights, other macs_nonzero"),
+    ):
+        other = Store(tmp_path / name)
+        changed = getattr(record, part).model_copy(update={name: value})
+        other.add(record.model_copy(update={part: changed}), b"side")
+        for a, b in ((desk.store, other), (other, desk.store)):
+            (line,) = compare(a, b)
+            assert line.verdict == "regressed"
+            assert why in line.why
 
 
 @pytest.mark.slow

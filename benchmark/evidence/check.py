@@ -9,19 +9,20 @@
 A record of other code is never judged: "not measured".
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from math import isinf
 from statistics import fmean
 from typing import Any
 
-from benchmark.canonical import digest
 from benchmark.cell import CHANNEL_KINDS, Cell
-from benchmark.errors import UserError
+from benchmark.errors import Damaged
 from benchmark.evidence.gate import FIRST, LOOK_AGAIN, Look, Verdict, called, exit_code, look, welch
-from benchmark.evidence.pins import Pin, current, masked_path, meaning
+from benchmark.evidence.pins import Pin, current, masked_path, meaning, row_of
 from benchmark.evidence.tolerance import tolerances_of
 from benchmark.record import Record
-from benchmark.report.rows import TOLERANCE
+from benchmark.report.rows import TOLERANCE, copied
 from benchmark.store import Store, Stored
 from benchmark.suite import Planned
 
@@ -47,67 +48,90 @@ class Report:
         return exit_code([line.verdict for line in self.lines])
 
 
-def check(suite: str, planned: list[Planned], pins: list[Pin], store: Store) -> Report:
-    """Every planned cell that is pinned or measured; a cell that is neither is nobody's business."""
+def check(suite: str, planned: list[Planned], pins: list[Pin], store: Store, *, whole: bool = True) -> Report:
+    """Every planned cell that is pinned or measured; a cell that is neither is nobody's business.
+
+    `whole` says that `planned` is all of the suite: a pin of something else is then out of date.
+    """
     tolerances = tolerances_of(suite)
-    of_cell: dict[str, list[Pin]] = {}
-    for pin in pins:
-        of_cell.setdefault(pin.cell, []).append(pin)
+    cells = {p.id: p for p in planned}
+    of_cell, of_row = _by(pins, "cell"), _by(pins, "row")
+    measured = {id: current(p, store) for id, p in cells.items()}
+    rows = {id: row_of(p.cell) for id, p in cells.items()}
     lines: list[Line] = []
-    judged: dict[str, Stored] = {}
-    for p in {p.id: p for p in planned}.values():
-        cell, mine, records = p.cell, of_cell.get(p.id, []), current(p, store)
-        if records:
-            judged[p.id] = records[-1]
-        if not mine and not records:
-            continue
-        if not mine:
-            lines.append(Line("counts", cell.name, "no pin", "measured, never pinned"))
-        elif not records:
-            why = "its record is of other code" if store.of(p.id) else "no record of it"
-            lines.append(Line("counts", cell.name, "not measured", why))
-        else:
-            lines.append(_counts(cell, mine[-1], records[-1], store))
+    for id, p in cells.items():
+        mine, records = of_cell.get(id, []), measured[id]
+        seeds_of_it = any(measured[other] for other, row in rows.items() if row == rows[id]) and not tolerances
+        if records and (fitting := mine or (of_row.get(rows[id], []) if seeds_of_it else [])):
+            lines.append(_counts(p.cell, fitting[-1], records[-1], store, own=bool(mine)))
             if tolerances:
-                lines.append(_smoke(cell, mine, records[-1], tolerances.get(cell.model)))
+                lines.append(_smoke(p.cell, mine, records[-1], tolerances.get(p.cell.model)))
+        elif records:
+            lines.append(Line("counts", p.cell.name, "no pin", "measured, never pinned"))
+        elif mine and not seeds_of_it:  # other seeds of it may stand for it, where seeds decide
+            lines.append(Line("counts", p.cell.name, "not measured", _why_not(p, store)))
+    if whole:
+        asked = set(cells) if tolerances else set(rows.values())
+        gone = [pin for pin in pins if (pin.cell if tolerances else pin.row) not in asked]
+        lines += [Line("counts", pin.name, "not measured", "pinned; the suite asks for it no longer") for pin in gone]
     if not tolerances:
-        lines += _statistical(planned, of_cell, judged, store)
+        judged = {id: records[-1] for id, records in measured.items() if records}
+        lines += _statistical(planned, of_row, judged)
     if not lines:
-        raise UserError(f"{suite}: nothing is pinned and nothing measured; `prunebench run {suite}` first")
+        why = f"nothing is pinned and nothing measured; `prunebench run {suite}` first"
+        lines = [Line("counts", suite, "not measured", why)]
     return Report(suite, lines)
+
+
+def _by(pins: list[Pin], name: str) -> dict[str, list[Pin]]:
+    grouped: dict[str, list[Pin]] = {}
+    for pin in pins:
+        grouped.setdefault(getattr(pin, name), []).append(pin)
+    return grouped
+
+
+def _why_not(p: Planned, store: Store) -> str:
+    there = store.of(p.id)
+    if there and there[-1].record.ending == "diverged":
+        return "it diverged"
+    return "its record is of other code" if there else "no record of it"
 
 
 # ---- counts ------------------------------------------------------------------------------------
 
 
-def _counts(cell: Cell, pin: Pin, stored: Stored, store: Store) -> Line:
-    """Integers, and what a record says of itself."""
+def _counts(cell: Cell, pin: Pin, stored: Stored, store: Store, *, own: bool) -> Line:
+    """Integers, and what a record says of itself. Without a pin of its own: what another seed's pin can say."""
+    try:
+        wrong = list(_wrong(cell, pin, stored, store, own=own))
+    except Damaged as error:
+        return Line("counts", cell.name, "not measured", str(error))
+    verdict: Verdict = "regressed" if wrong else "pass"
+    return Line("counts", cell.name, verdict, "; ".join(wrong) or "equal", {"record": stored.content})
+
+
+def _wrong(cell: Cell, pin: Pin, stored: Stored, store: Store, *, own: bool) -> Iterator[str]:
     network, outcome = stored.record.network, stored.record.outcome
-    wrong: list[str] = []
-    for what, pinned, now in (
+    counts = [
         ("MACs of the dense network", pin.macs_dense, network.macs_dense),
         ("parameters of the dense network", pin.params_dense, network.params_dense),
-        (
-            "zeros of each layer after each epoch",
-            pin.path,
-            masked_path(stored, store) if pin.path else stored.record.network.path,
-        ),
-    ):
+    ]
+    cuts = cell.remove is not None and cell.remove.kind in CHANNEL_KINDS
+    equal = network.weights_hash == pin.weights
+    if not cuts or equal:
+        counts.append(("MACs", pin.macs, network.macs))
+    for what, pinned, now in counts:
         if pinned != now:
-            wrong.append(f"{what}: {now}, pinned {pinned}")
-    if cell.remove is None or cell.remove.kind not in CHANNEL_KINDS:
-        if network.macs != pin.macs:
-            wrong.append(f"MACs: {network.macs}, pinned {pin.macs}")
-    elif abs(network.removed - cell.remove.amount) > TOLERANCE and network.weights_hash != pin.weights:
+            yield f"{what}: {now}, pinned {pinned}"
+    if own and pin.path != (path := masked_path(stored, store) if pin.path else network.path):
+        yield f"zeros of each layer after each epoch: {path}, pinned {pin.path}"
+    if cell.remove and cuts and not equal and abs(network.removed - cell.remove.amount) > TOLERANCE:
         reached = 1 - pin.macs / pin.macs_dense
         if cell.remove.kind == "macs" and abs(reached - cell.remove.amount) <= TOLERANCE:
-            wrong.append(f"target: {network.removed:.4f} of {cell.remove.amount:g} removed, pinned {reached:.4f}")
-    of_last = _last_test(stored, store) if network.weights_hash != pin.weights else pin.top1
+            yield f"target: {network.removed:.4f} of {cell.remove.amount:g} removed, pinned {reached:.4f}"
+    of_last = pin.top1 if equal else _last_test(stored, store)
     if of_last is not None and abs(of_last - outcome.top1) > 1e-5:  # a pin is rounded
-        wrong.append(f"accuracy reported: {outcome.top1:g}, of the last epoch {of_last:g}")
-    return Line(
-        "counts", cell.name, "regressed" if wrong else "pass", "; ".join(wrong) or "equal", {"record": stored.content}
-    )
+        yield f"accuracy reported: {outcome.top1:g}, of the last epoch {of_last:g}"
 
 
 def _last_test(stored: Stored, store: Store) -> float | None:
@@ -150,33 +174,35 @@ def _judge_smoke(pins: list[Pin], record: Record, off: float, tolerance: float |
 # ---- statistical -------------------------------------------------------------------------------
 
 
-def _statistical(
-    planned: list[Planned], of_cell: dict[str, list[Pin]], judged: dict[str, Stored], store: Store
-) -> list[Line]:
-    """One look a row: all its pinned runs against all its new ones."""
-    rows: dict[tuple[str, ...], dict[str, None]] = {}
+def _statistical(planned: list[Planned], of_row: dict[str, list[Pin]], judged: dict[str, Stored]) -> list[Line]:
+    """One look a row: all its pinned runs, of whatever seeds, against all its new ones."""
+    rows: dict[str, dict[str, Planned]] = {}
     for p in planned:
-        remove = f"{p.cell.remove.kind} {p.cell.remove.amount:g}" if p.cell.remove else ""
-        rows.setdefault((p.cell.data, p.cell.model, p.label, remove), {})[p.id] = None
+        rows.setdefault(row_of(p.cell), {})[p.id] = p
     names, looks = [], []
-    for key, ids in rows.items():
-        pins = [pin for id in ids for pin in of_cell.get(id, [])]
-        new = [judged[id] for id in ids if id in judged]
-        if pins and new:
-            names.append(" ".join(filter(None, key)))
+    for row, places in rows.items():
+        new = [judged[id] for id in places if id in judged]
+        if (pins := of_row.get(row)) and new:
+            p = next(iter(places.values()))
+            names.append(f"{p.table}: {p.label}, {p.cell.name.rpartition(' seed ')[0]}")
             looks.append(_look(pins, new))
     return [_line(name, each) for name, each in zip(names, called(looks), strict=True)]
 
 
 def _look(pins: list[Pin], new: list[Stored]) -> Look:
-    conditions = {pin.conditions for pin in pins}
-    fitting = [s for s in new if s.record.how.conditions in conditions]
-    if not fitting:
+    """Of the conditions that pins and new runs share, those that most of the new ones have."""
+    shared = Counter(c for s in new if (c := s.record.how.conditions) in {pin.conditions for pin in pins})
+    if not shared:
         return Look("not comparable", "other device, mode or data than the pins", len(pins), len(new))
+    (conditions, _), *_ = shared.most_common()
+    pins = [pin for pin in pins if pin.conditions == conditions]
+    fitting = sorted((s for s in new if s.record.how.conditions == conditions), key=lambda s: s.record.seed)
+    if copies := copied(fitting):
+        return Look("not comparable", f"one network under seeds {copies}", len(pins), len(fitting))
     pinned = {(pin.cell, pin.weights) for pin in pins}
     if all((s.record.id, s.record.network.weights_hash) in pinned for s in fitting):
         return Look("pass", "equal weights", len(pins), len(fitting))
-    values = [s.record.outcome.top1 for s in sorted(fitting, key=lambda s: s.record.seed)]
+    values = [s.record.outcome.top1 for s in fitting]
     found = look([pin.top1 for pin in pins], values)
     if found.verdict == "inconclusive" and len(values) < FIRST:
         off = fmean(values) - fmean([pin.top1 for pin in pins])
@@ -186,7 +212,9 @@ def _look(pins: list[Pin], new: list[Stored]) -> Look:
 
 def _line(name: str, each: Look) -> Line:
     numbers = {
-        key: value for key, value in each.__dict__.items() if key not in ("verdict", "why") and value is not None
+        key: value
+        for key, value in each.__dict__.items()
+        if key not in ("verdict", "why") and value is not None and not (isinstance(value, float) and isinf(value))
     }
     return Line("statistical", name, each.verdict, each.why, numbers)
 
@@ -194,25 +222,38 @@ def _line(name: str, each: Look) -> Line:
 # ---- what changed between two stores -----------------------------------------------------------
 
 
-def compare(ours: Store, theirs: Store) -> Iterable[Line]:
+def compare(ours: Store, theirs: Store, planned: Iterable[Planned] | None = None) -> Iterator[Line]:
     """Cell by cell: the same, or changed by code, environment, data, or by nothing that is recorded.
 
-    Then row by row, over whatever seeds each has: is the difference more than seeds make?
+    Then row by row, over whatever seeds each has: is the difference more than seeds make? With `planned`, of
+    these cells alone.
     """
+    wanted = None if planned is None else {p.id for p in planned}
     rows: dict[str, tuple[dict[str, Record], dict[str, Record]]] = {}  # by what was asked but the seed: ours and theirs
+    ended: tuple[dict[str, Record], dict[str, Record]] = ({}, {})
     for side, store in enumerate((ours, theirs)):
         for stored in store.all():
-            if stored.record.ending == "done":  # of replicates the newest
-                rows.setdefault(_row_of(stored.record.cell), ({}, {}))[side][stored.record.id] = stored.record
+            record = stored.record
+            if wanted is None or record.id in wanted:
+                ended[side][record.id] = record  # of replicates the newest
+                if record.ending == "done":
+                    rows.setdefault(row_of(record.cell), ({}, {}))[side][record.id] = record
     for mine, others in rows.values():
         yield from (_difference(record, others[id]) for id, record in mine.items() if id in others)
+    yield from _one_sided(*ended)
     for mine, others in rows.values():
         if mine and others and _weights(mine) != _weights(others):
             yield _beyond_seeds(list(mine.values()), list(others.values()))
 
 
-def _row_of(cell: Cell) -> str:
-    return digest({key: value for key, value in cell.asked().items() if key not in ("seed", "parents")})
+def _one_sided(ours: dict[str, Record], theirs: dict[str, Record]) -> Iterator[Line]:
+    """Cells that only one store has, or that diverged in one."""
+    for where, mine, others in (("ours", ours, theirs), ("theirs", theirs, ours)):
+        for id, record in mine.items():
+            if id not in others:
+                yield Line("against", record.cell.name, "not measured", f"only in {where}")
+            elif record.ending == "diverged" != others[id].ending:
+                yield Line("against", record.cell.name, "regressed", f"diverged in {where} alone")
 
 
 def _weights(records: dict[str, Record]) -> set[str]:
@@ -242,7 +283,7 @@ def _difference(a: Record, b: Record) -> Line:
     off = a.outcome.top1 - b.outcome.top1
     numbers = {"ours": a.outcome.top1, "theirs": b.outcome.top1}
     if a.network.weights_hash == b.network.weights_hash:
-        return Line("against", a.cell.name, "pass", "equal weights", numbers)
+        return Line("against", a.cell.name, *_of_equal_weights(a, b), numbers)
     causes = [
         name
         for name, differs in (
@@ -254,3 +295,16 @@ def _difference(a: Record, b: Record) -> Line:
     ]
     why = f"{off:+.2f} points; {' and '.join(causes) or 'nothing recorded'} differs"
     return Line("against", a.cell.name, "inconclusive" if causes else "regressed", why, numbers)
+
+
+def _of_equal_weights(a: Record, b: Record) -> tuple[Verdict, str]:
+    """The same network counts the same anywhere, and judges the same images alike where the environment is the same."""
+    counted = [{k: v for k, v in r.network.model_dump().items() if k not in ("latency", "path")} for r in (a, b)]
+    if differ := [key for key, value in counted[0].items() if value != counted[1][key]]:
+        return "regressed", f"equal weights, other {', '.join(differ)}"
+    if a.outcome.top1 == b.outcome.top1:
+        return "pass", "equal weights"
+    off = f"equal weights, {a.outcome.top1 - b.outcome.top1:+.2f} points"
+    if (a.how.fingerprint, a.how.conditions) == (b.how.fingerprint, b.how.conditions):
+        return "regressed", f"{off} in the same environment"
+    return "inconclusive", f"{off} in another environment"

@@ -5,11 +5,13 @@ import io
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from benchmark import find
 from benchmark.canonical import digest
+from benchmark.cell import Cell
 from benchmark.code import Code, code_of
 from benchmark.errors import UserError
 from benchmark.record import Record, path_of
@@ -17,16 +19,19 @@ from benchmark.store import Store, Stored, write_safely
 from benchmark.suite import Planned
 
 FOLDER = find.ROOT / "baselines" / "pinned"
+Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
 class Pin:
     cell: str  # its id
+    row: str  # what was asked but the seed: cells of one row are seeds of one thing
     name: str  # for people
-    top1: float
-    macs: int
-    macs_dense: int
-    params_dense: int
+    top1: Percent
+    macs: Count
+    macs_dense: Count
+    params_dense: Count
     path: str  # hash of what was zero in each layer after each epoch; empty where nothing is masked
     weights: str
     code: str  # hash of what the four parts of the code mean
@@ -42,10 +47,16 @@ class Pin:
         return self.device, self.mode, self.data
 
 
+def row_of(cell: Cell) -> str:
+    """All that was asked of a cell but its seed."""
+    return digest({key: value for key, value in cell.asked().items() if key not in ("seed", "parents")})
+
+
 def pin_of(stored: Stored, store: Store) -> Pin:
     record = stored.record
     return Pin(
         cell=record.id,
+        row=row_of(record.cell),
         name=record.cell.name,
         top1=round(record.outcome.top1, 6),
         macs=record.network.macs,
@@ -119,14 +130,21 @@ def read_pins(path: Path) -> list[Pin]:
     if not path.is_file():
         return []
     columns = [field.name for field in fields(Pin)]
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        if list(reader.fieldnames or []) != columns:
-            raise UserError(f"{path}: its columns must be {', '.join(columns)}")
-        rows = list(reader)
+    try:
+        reader = csv.DictReader(io.StringIO(path.read_text(), newline=""))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not text ({error})") from None
+    if list(reader.fieldnames or []) != columns:
+        raise UserError(f"{path}: its columns must be {', '.join(columns)}")
+    rows = list(reader)
     if not rows:
         raise UserError(f"{path}: no pin in it")
     try:
-        return TypeAdapter(list[Pin]).validate_python(rows)
+        pins = TypeAdapter(list[Pin]).validate_python(rows)
     except ValidationError as error:
         raise UserError(f"{path}: not a pin: {error.errors()[0]['loc']} {error.errors()[0]['msg']}") from None
+    seen: dict[tuple[str, str, str], str] = {}
+    for pin in pins:
+        if seen.setdefault((pin.cell, pin.fingerprint, pin.code), pin.weights) != pin.weights:
+            raise UserError(f"{path}: two pins of {pin.name} contradict each other")
+    return pins

@@ -5,7 +5,7 @@ records say and nothing of the code or machine at hand, so equal records give eq
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, stdev
@@ -172,6 +172,14 @@ def _one_a_seed(candidates: list[Stored]) -> list[Stored]:
     return [by_seed[seed] for seed in sorted(by_seed)]
 
 
+def copied(records: Iterable[Stored]) -> str:
+    """Seeds that share one network's weights, as two seeds never do; empty where all differ."""
+    seeds: dict[str, set[int]] = {}
+    for s in records:
+        seeds.setdefault(s.record.network.weights_hash, set()).add(s.record.seed)
+    return " and ".join(str(seed) for same in seeds.values() if len(same) > 1 for seed in sorted(same))
+
+
 def _flags(
     places: list[Planned], records: list[Stored], dense: list[Stored], diverged: int, left_out: bool
 ) -> tuple[str, ...]:
@@ -185,6 +193,7 @@ def _flags(
         f"{diverged} diverged": diverged > 0,
         "newer record under other conditions": left_out,
         "uncommitted code": any(s.record.code.dirty for s in records),
+        "one network under several seeds": bool(copied(records)),
         "packed": any(s.record.how.packed > 1 for s in records),
         "input-bound": any(s.record.cost.waiting > INPUT_BOUND * s.record.cost.train for s in records),
         "two environments": any("+" in s.record.how.fingerprint for s in records),

@@ -60,12 +60,12 @@ def check_suite(
 
     suite = read(name, sets)
     if against:
-        lines = list(compare(Store(out), Store(against)))
+        lines = list(compare(Store(out), Store(against), plan(suite, tier)))
         if not lines:
-            raise UserError(f"no row in common between {out} and {against}")
+            raise UserError(f"neither {out} nor {against} holds a record of {suite.name}")
         report = Checked(suite.name, lines)
     else:
-        report = check(suite.name, plan(suite, tier), read_pins(path_for(suite.name, tier)), Store(out))
+        report = check(suite.name, plan(suite, tier), read_pins(path_for(suite.name, tier)), Store(out), whole=not sets)
     if junit:
         write_safely(junit, as_junit(report).encode())
     if summary:
