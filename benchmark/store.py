@@ -12,10 +12,10 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -23,6 +23,8 @@ from pydantic_core import from_json
 from benchmark.canonical import canonical, digest
 from benchmark.errors import Damaged, UserError
 from benchmark.record import FORMAT, Record, Side
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,29 @@ class Store:
             yield from self.of(folder.name)
 
     def side(self, stored: Stored) -> dict[str, Any]:
+        return unpack_side(self._side_path(stored))
+
+    def side_or_none(self, stored: Stored) -> dict[str, Any] | None:
+        """For pictures, which do without; what is damaged is named, once."""
+        return self._spared(stored, unpack_side)
+
+    def packed_side_or_none(self, stored: Stored) -> bytes | None:
+        return self._spared(stored, whole_side)
+
+    def _spared(self, stored: Stored, read: Callable[[Path], T]) -> T | None:
+        key = f"{stored.record.id}/{stored.record.side}"
+        if key not in self.left_out:
+            try:
+                return read(self._side_path(stored))
+            except Damaged as error:
+                self._leave_out(key, error)
+        return None
+
+    def _side_path(self, stored: Stored) -> Path:
         path = stored.path.parent / f"{stored.record.side}.side.gz"
         if not path.is_file():
             raise Damaged(f"{path}: missing; {stored.path.name} names it")
-        return unpack_side(path)
+        return path
 
     def _stored(self, folder: Path, name: str) -> Stored | None:
         key = f"{folder.name}/{name}"
@@ -90,9 +111,12 @@ class Store:
             try:
                 self._known[key] = self._read(folder / name)
             except Damaged as error:
-                self.left_out[key] = str(error)
-                print(f"prunebench: left out: {error}", file=sys.stderr)
+                self._leave_out(key, error)
         return self._known.get(key)
+
+    def _leave_out(self, key: str, error: Damaged) -> None:
+        self.left_out[key] = str(error)
+        print(f"prunebench: left out: {error}", file=sys.stderr)
 
     def _read(self, path: Path) -> Stored:
         try:
@@ -119,10 +143,15 @@ def pack_side(side: Side) -> tuple[str, bytes]:
     return hashlib.sha256(packed).hexdigest()[:16], packed
 
 
-def unpack_side(path: Path) -> dict[str, Any]:
+def whole_side(path: Path) -> bytes:
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest()[:16] != path.name.partition(".")[0]:
         raise Damaged(f"{path}: its bytes are not those it is named after")
+    return data
+
+
+def unpack_side(path: Path) -> dict[str, Any]:
+    data = whole_side(path)
     try:
         side: dict[str, Any] = json.loads(gzip.decompress(data))
         if not all(isinstance(side[key], list) for key in ("curves", "journal")):

@@ -1,6 +1,7 @@
 """Claims: fixed files, one look, every number used; a verdict where the data give one and nothing else."""
 
 import itertools
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from benchmark.evidence import claims as module
 from benchmark.evidence import ledger
 from benchmark.evidence.claims import Claim, Finding, judge, read_claims
 from benchmark.evidence.ledger import as_json, as_markdown
-from benchmark.record import Record
+from benchmark.record import How, Record
 from benchmark.report.rows import rows_of
 from benchmark.store import Store
 from benchmark.suite import plan
@@ -22,6 +23,7 @@ from tests.test_table import add, template
 
 __all__ = ["template"]
 SEEDS = 8
+FULL = '[[claim]]\nid = "a"\nsays = "x"\nreference = "y"\nkind = "beats"\nwhere = ["quick/weights"]\nmethod = "agp"\n'
 PATTERN = (0.0, 1.0, -1.0, 0.5, -0.5, 1.0, -1.0, 0.0)  # sums to nothing over five seeds and over eight
 
 
@@ -43,6 +45,7 @@ def found(tmp_path: Path, template: Record, monkeypatch: pytest.MonkeyPatch) -> 
         device: str = "cpu",
         unmeasured: tuple[float, ...] = (),
         top5: float | None = None,
+        how: How | None = None,
     ) -> list[Finding]:
         folder = tmp_path / str(next(number))
         folder.mkdir()
@@ -53,7 +56,8 @@ def found(tmp_path: Path, template: Record, monkeypatch: pytest.MonkeyPatch) -> 
             if each.label in means:
                 top1 = means[each.label] + std * PATTERN[each.cell.seed]
                 outcome = template.outcome.model_copy(update={"top5": top5})
-                add(store, template.model_copy(update={"outcome": outcome}), each.cell, top1, device=device)
+                changed = template.model_copy(update={"outcome": outcome, "how": how or template.how})
+                add(store, changed, each.cell, top1, device=device)
         for amount in unmeasured:
             removes = [p for p in planned if p.cell.remove]
             other = removes[0].cell.remove.model_copy(update={"amount": amount})
@@ -71,7 +75,7 @@ def test_a_clear_gap_is_reproduced_and_its_opposite_is_not(found: Callable[..., 
     assert first.state == "reproduced"
     assert first.estimate == pytest.approx(2.0, abs=0.3)
     assert first.low < first.estimate < first.high
-    assert len(first.records) == SEEDS
+    assert len(first.records) == 2 * 5, "both sides, the seeds that were used"
     assert second.state == "not reproduced"
 
 
@@ -222,3 +226,48 @@ def test_a_claim_that_was_changed_after_its_first_record_says_so(
     said = as_markdown([replace(finding, first_record="2026-01-02T00:00:00Z")])
     assert f"Fixed aaa 2025-12-31T00:00:00Z, one.toml changed bbb {changed}." in said
     assert ("older than the claim's last change" in said) == late
+
+
+def test_a_claim_that_names_what_no_table_has_is_not_judged_on_the_rest(found: Callable[..., list[Finding]]) -> None:
+    means = {"dense": 92.0, "one_cycle": 90.0, "one_shot": 80.0}
+    for asked, named in (
+        ({"targets": [0.9, 0.123]}, "12.3 %"),
+        ({"models": ["resnet_tiny", "resnet21"]}, "resnet21"),
+        ({"method": "one_cycle, tuned by magic"}, "tuned by magic"),
+        ({"against": ["agp"]}, "agp"),
+    ):
+        (finding,) = found(means, claim(**asked))
+        assert (finding.state, named in finding.why) == ("not tested", True)
+
+
+def test_what_a_row_is_flagged_for_is_never_judged(found: Callable[..., list[Finding]], template: Record) -> None:
+    means = {"dense": 92.0, "one_cycle": 90.0, "one_shot": 80.0}
+    (clean,) = found(means, claim())
+    assert clean.state == "reproduced"
+    assert len(clean.records) == 2 * clean.claim.n, "both sides, and only the seeds that were used"
+    dirty = template.how.model_copy(update={"fingerprint": "a+b"})
+    (finding,) = found(means, claim(), how=dirty)
+    assert (finding.state, "two environments" in finding.why) == ("not tested", True)
+
+
+def test_where_a_record_tells_nothing_of_the_measure_there_is_no_verdict(found: Callable[..., list[Finding]]) -> None:
+    means = {"dense": 92.0, "one_cycle": 90.0, "one_shot": 80.0}
+    for asked in ({"metric": "top5"}, {"kind": "cuts earlier than"}):
+        (finding,) = found(means, claim(**asked))
+        assert (finding.state, "do not tell" in finding.why) == ("not tested", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[[claims]]\nid = "a"\n', "claim: Field required"),
+        ("claim = 3\n", "claim: Input should be a valid list"),
+        (FULL.replace('where = ["quick/weights"]', "where = []"), "claim a: where: List should have at least 1 item"),
+        (FULL.replace("beats", "reaches"), "claim a: Value error, 'reaches' needs a value"),
+        (FULL + "zeta = 3\n", "claim a: zeta: Extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_claim_file_is_named_with_claim_and_key(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "wrong.toml").write_text(text)
+    with pytest.raises(UserError, match=re.escape(f"wrong.toml: {says}")):
+        read_claims(tmp_path)

@@ -104,6 +104,23 @@ def test_equal_records_give_an_equal_site(store: Store, site: Path, tmp_path: Pa
     assert {name for name in files if (site / name).read_bytes() != (tmp_path / name).read_bytes()} == set()
 
 
+def test_what_is_withdrawn_or_damaged_goes_from_the_site(store: Store, site: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    shutil.copytree(store.root, mine)
+    report = mine / "report"
+    gone, torn, *_ = sorted((mine / "records").glob("*/*.json"))
+    gone.unlink()
+    side = torn.parent / f"{json.loads(torn.read_text())['side']}.side.gz"
+    side.write_bytes(b"torn")
+    for path in (report / "data").glob("*"):
+        path.unlink()
+    prunebench("report", mine / "mine.toml", "--out", mine, "--to", report)
+    assert not (report / "runs" / f"{gone.stem}.html").exists()
+    assert not (report / "data" / f"{gone.stem}.js").exists()
+    assert (report / "runs" / f"{torn.stem}.html").exists()
+    assert (report / "data" / f"{torn.stem}.js").exists()
+
+
 def test_text_from_a_suite_is_text(store: Store, tmp_path: Path) -> None:
     suite = tmp_path / "mine.toml"
     suite.write_text(

@@ -59,7 +59,7 @@ def add(store: Store, template: Record, cell, top1: float, *, hours: float = 2.0
             "cell": cell,
             "side": side,
             "outcome": template.outcome.model_copy(update={"top1": top1}),
-            "network": template.network.model_copy(update={"removed": removed}),
+            "network": template.network.model_copy(update={"removed": removed, "weights_hash": f"{cell.id} {top1}"}),
             "cost": cost,
             "code": code,
             "how": template.how.model_copy(update={k: v for k, v in how.items() if k in HOW}),
@@ -202,6 +202,31 @@ def test_flags_say_what_a_reader_must_know(tmp_path: Path, suite: Path, template
         add(store, template, planned.cell, TOP1[planned.cell.method.name][0], packed=2)
     rows = rows_of(plan(read(str(suite))), store)
     assert all({"dense below floor", "1 of 2 seeds", "packed"} <= set(row.flags) for row in rows)
+
+
+def test_copies_of_one_run_under_several_seeds_are_flagged(tmp_path: Path, suite: Path, template: Record) -> None:
+    store = Store(tmp_path)
+    fill(store, suite, template)
+    assert not any(row.flags for row in rows_of(plan(read(str(suite))), store))
+    copied, side = Store(tmp_path / "copied"), pack_side({"curves": [], "journal": []})
+    for planned in plan(read(str(suite)), only="method=dense"):
+        asked = {"id": planned.id, "cell": planned.cell, "side": side[0]}
+        copied.add(template.model_copy(update=asked), side[1])
+    (row,) = rows_of(plan(read(str(suite))), copied)
+    assert "one network under several seeds" in row.flags
+
+
+@pytest.mark.parametrize("damage", ["missing", "torn"])
+def test_a_damaged_side_costs_its_picture_and_nothing_else(
+    damage: str, tmp_path: Path, suite: Path, template: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(tmp_path)
+    fill(store, suite, template)
+    whole = make_table(str(suite), "", "full", (), tmp_path, ())
+    for path in (tmp_path / "records").glob("*/*.side.gz"):
+        path.unlink() if damage == "missing" else path.write_bytes(path.read_bytes()[:-9])
+    assert make_table(str(suite), "", "full", (), tmp_path, ()) == whole
+    assert ".side.gz: " + ("missing" if damage == "missing" else "its bytes are not") in capsys.readouterr().err
 
 
 def test_a_network_off_its_target_is_flagged(tmp_path: Path, suite: Path, template: Record) -> None:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from math import ceil, inf, sqrt
 from pathlib import Path
 from statistics import fmean, variance
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from scipy.special import ndtri, stdtr, stdtrit
 
 from benchmark import find
@@ -41,7 +41,7 @@ class Claim(Spec):
     says: str
     reference: str  # where the paper says it; "abstract only" where no table could be read
     kind: Kind
-    where: list[str]  # suite/table, suite/table@small: the paper's own setting first
+    where: Annotated[list[str], Field(min_length=1)]  # suite/table, suite/table@small: the paper's own setting first
     method: str
     against: list[str] = []
     there: str = ""  # the table that `against` stands in, where it is another one
@@ -52,6 +52,16 @@ class Claim(Spec):
     metric: Literal["top1", "top5"] = "top1"  # of the claims about accuracy
     margin: Annotated[float, Field(ge=0)] = 0.2
     n: Annotated[int, Field(gt=1)] = 5
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Claim":
+        if self.kind in ("drops at most", "reaches") and self.value is None:
+            raise ValueError(f"{self.kind!r} needs a value")
+        return self
+
+
+class ClaimFile(Spec):
+    claim: Annotated[list[dict[str, Any]], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -87,16 +97,30 @@ class Sample:
 def read_claims(folder: Path = FOLDER) -> list[Claim]:
     claims: list[Claim] = []
     for path in sorted(folder.glob("*.toml")):
-        try:
-            found = [Claim.model_validate(each) for each in tomllib.loads(path.read_text()).get("claim", [])]
-        except (tomllib.TOMLDecodeError, ValidationError) as error:
-            raise UserError(f"{path}: {str(error).splitlines()[0]}") from None
+        found = _read(path)
         for claim in found:
             _check(claim, path)
         claims += found
     if twice := {c.id for c in claims if sum(other.id == c.id for other in claims) > 1}:
         raise UserError(f"two claims are called {sorted(twice)[0]!r}")
     return claims
+
+
+def _read(path: Path) -> list[Claim]:
+    place = ""
+    try:
+        entries = ClaimFile.model_validate(tomllib.loads(path.read_text())).claim
+        found = []
+        for number, entry in enumerate(entries, 1):
+            place = f"claim {entry.get('id', number)}: "
+            found.append(Claim.model_validate(entry))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{path}: {place}{key + ': ' if key else ''}{first['msg']}") from None
+    return found
 
 
 def _check(claim: Claim, path: Path) -> None:
@@ -133,6 +157,8 @@ def _rows(place: str, store: Store) -> tuple[list[Row], list[Planned]]:
 def _at(claim: Claim, place: str, rows: list[Row], planned: list[Planned]) -> Finding:
     small = place.endswith("@small")
     nothing = Finding(claim, place, "not tested", "no records", indicative=small)
+    if lacking := _lacking(claim, planned):
+        return replace(nothing, why=f"it asks for {', '.join(lacking)}, which this table has not")
     rows = [row for row in rows if not claim.targets or row.target in (*claim.targets, 0.0)]
     rows = [row for row in rows if not claim.models or row.model in claim.models]
     if claim.tuned:
@@ -145,6 +171,10 @@ def _at(claim: Claim, place: str, rows: list[Row], planned: list[Planned]) -> Fi
     finding = replace(nothing, indicative=small or place != claim.where[0])
     if claim.kind == "costs less than" and any(s.record.how.device == "cpu" for row in mine for s in row.records):
         return replace(finding, why="hours on a CPU decide nothing about cost")
+    if unsaid := [row.label for row in rows if None in _told(claim, row)]:
+        return replace(finding, why=f"records of {', '.join(unsaid)} do not tell what it speaks of")
+    if spoilt := [f"{row.label} {flag}" for row in rows for flag in row.flags if _spoils(flag)]:
+        return replace(finding, why=f"not to be trusted: {', '.join(spoilt)}")
     samples = [sample for other in claim.against or [""] if (sample := _sample(claim, mine, rows, other)) is not None]
     if len(samples) < max(1, len(claim.against)):
         there = {row.label for row in rows if row.n}
@@ -153,9 +183,11 @@ def _at(claim: Claim, place: str, rows: list[Row], planned: list[Planned]) -> Fi
     if (wanted := _wanted(claim, planned)) > len(mine):
         why = f"{len(mine)} of its {wanted} targets and networks have records"
         return replace(finding, state="inconclusive", why=why, more_seeds=claim.n)
-    records = tuple(s.content for row in mine for s in row.records)
+    others = [row for row in rows for other in claim.against or ["dense"] if any(_faces(row, m, other) for m in mine)]
+    used = list({s.content: s for row in (*mine, *others) for s in row.records[: claim.n]}.values())
+    records = tuple(s.content for s in used)
     seeds = min(sample.seeds for sample in samples)
-    first = min(s.record.finished for row in mine for s in row.records)
+    first = min(s.record.finished for s in used)
     finding = replace(finding, records=records, seeds=seeds, first_record=first)
     if seeds < claim.n:
         more = claim.n - seeds
@@ -163,6 +195,32 @@ def _at(claim: Claim, place: str, rows: list[Row], planned: list[Planned]) -> Fi
     estimate, low, high, p, error = max((_estimate(claim, sample) for sample in samples), key=lambda each: each[3])
     numbers = replace(finding, estimate=estimate, low=low, high=high, p=p, more_seeds=_more(claim, error))
     return replace(numbers, state="inconclusive", why=_words(claim, estimate, low, high))
+
+
+def _lacking(claim: Claim, planned: list[Planned]) -> list[str]:
+    """What the claim names and the table does not plan: judged without it, it would be another claim."""
+    labels = {family(p.label) if claim.tuned else p.label for p in planned}
+    targets = {p.cell.remove.amount for p in planned if p.cell.remove}
+    models = {p.cell.model for p in planned}
+    rivals = [] if claim.there else claim.against
+    return [
+        *(label for label in (claim.method, *rivals) if label not in labels),
+        *(f"{100 * target:g} %" for target in claim.targets if target not in targets),
+        *(model for model in claim.models if model not in models),
+    ]
+
+
+def _told(claim: Claim, row: Row) -> list[object]:
+    """What its records say of the claim's measure, None where they say nothing."""
+    if claim.kind == "cuts earlier than":
+        return [s.record.notes.get("stable_epoch") for s in row.records]
+    return [getattr(s.record.outcome, claim.metric) for s in row.records]
+
+
+def _spoils(flag: str) -> bool:
+    """Flags of a row that no verdict may rest on; a run that diverged would be replaced by a luckier seed."""
+    named = ("target missed", "uncommitted code", "two environments", "one network under several seeds")
+    return flag in named or flag.endswith(" diverged")
 
 
 def _wanted(claim: Claim, planned: list[Planned]) -> int:

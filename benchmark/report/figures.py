@@ -70,7 +70,8 @@ class _Path:
     @classmethod
     def of(cls, stored: Stored, store: Store) -> "_Path | None":
         """None where nothing was noted more than twice: single values are no curve."""
-        side = store.side(stored)
+        if (side := store.side_or_none(stored)) is None:
+            return None
         noted: dict[str, list[tuple[int, float]]] = {}
         words: dict[str, Counter[str]] = {}
         for entry in side["journal"]:
@@ -143,7 +144,8 @@ def _draw(rows: list[Row], title: str, store: Store) -> Figure:
 
 def _path(row: Row, store: Store) -> tuple[list[int], list[float]]:
     """What was removed after each epoch; the path is the method's, so one seed shows it."""
-    curve = [point for point in store.side(row.records[0])["curves"] if point["kind"] == "train"]
+    sides = (side for stored in row.records if (side := store.side_or_none(stored)))
+    curve = [point for point in next(sides, {"curves": []})["curves"] if point["kind"] == "train"]
     return [p["at"] + 1 for p in curve], [100 * p["removed"] for p in curve]
 
 
@@ -165,10 +167,10 @@ def _strips(rows: list[Row], dense: Row | None, store: Store) -> Figure:
     figure = Figure(figsize=size, layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1.1))
     paths = [_path(row, store) for row in rows]
-    last = max(epochs[-1] for epochs, _ in paths)
+    last = max((epochs[-1] for epochs, _ in paths if epochs), default=1)
     grid = np.full((len(rows), last), np.nan)
     for line, (epochs, removed) in zip(grid, paths, strict=True):
-        line[np.array(epochs) - 1] = removed
+        line[np.array(epochs, dtype=int) - 1] = removed
     edges = np.arange(len(rows) + 1) - 0.5
     strips = left.pcolormesh(np.arange(last + 1) + 0.5, edges, grid, cmap="Blues", vmin=0, edgecolor="none")
     left.hlines(edges, 0.5, last + 0.5, color="white", linewidth=5)

@@ -23,7 +23,7 @@ from benchmark.report.figures import figures_of
 from benchmark.report.site import libraries
 from benchmark.report.site.facts import Line, lines_of, run_facts
 from benchmark.report.table import Table
-from benchmark.store import Store, Stored
+from benchmark.store import Store, Stored, pack_side
 
 PRINTED = ("svg", "pdf", "png")
 
@@ -31,19 +31,23 @@ PRINTED = ("svg", "pdf", "png")
 def build(tables: list[Table], found: list[Finding], store: Store, folder: Path) -> int:
     """Write the site; how many pages it has."""
     lines = lines_of(tables)
-    pages = 0
+    written: set[Path] = set()
     for name, text in _pages(lines, found, store):
+        written.add(folder / name)
         _write(folder / name, text)
-        pages += name.endswith(".html")
+    pages = len(written)
     for stored in store.all():  # named by what is in it: what lies there is right
-        if not (packed := folder / "data" / f"{stored.content}.js").exists():
-            _write(packed, _packed(stored))
+        written.add(packed := folder / "data" / f"{stored.content}.js")
+        if not packed.exists():
+            _write(packed, _packed(stored, store))
     for name, text in _assets():
         _write(folder / "assets" / name, text)
     for name, drawn in figures_of(tables, store, PRINTED).items():
-        path = folder / "figures" / name
+        written.add(path := folder / "figures" / name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(drawn)
+    for old in {path for part in ("rows", "runs", "data", "figures") for path in (folder / part).glob("*")} - written:
+        old.unlink()  # of a run that is no longer in the store
     return pages
 
 
@@ -105,9 +109,9 @@ def _script(value: Any) -> str:
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _packed(stored: Stored) -> str:
+def _packed(stored: Stored, store: Store) -> str:
     """The side file as it is, in a script: a page opened from disk may load scripts and nothing else."""
-    packed = (stored.path.parent / f"{stored.record.side}.side.gz").read_bytes()
+    packed = store.packed_side_or_none(stored) or pack_side({"curves": [], "journal": [], "bits": ""})[1]
     return f'(window.sides??={{}})["{stored.content}"]="{base64.b64encode(packed).decode()}";\n'
 
 
