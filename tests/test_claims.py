@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -271,3 +272,16 @@ def test_a_wrong_claim_file_is_named_with_claim_and_key(tmp_path: Path, text: st
     (tmp_path / "wrong.toml").write_text(text)
     with pytest.raises(UserError, match=re.escape(f"wrong.toml: {says}")):
         read_claims(tmp_path)
+
+
+def test_a_claim_that_is_changed_and_not_committed_is_dated_now(tmp_path: Path) -> None:
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    path = tmp_path / "one.toml"
+    path.write_text("margin = 0.2\n")
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "a"]):
+        subprocess.run([*git, *arguments], check=True)
+    first, last = module.fixed(path)
+    assert first == last
+    path.write_text("margin = 0.0\n")
+    assert module.fixed(path)[0] == first
+    assert module.fixed(path)[1].startswith("uncommitted 20")

@@ -11,6 +11,7 @@ import subprocess
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from math import ceil, inf, sqrt
 from pathlib import Path
 from statistics import fmean, variance
@@ -337,11 +338,17 @@ def _after_holm(found: list[Finding]) -> list[Finding]:
 
 
 def fixed(path: Path) -> tuple[str, str]:
-    """(first commit, last commit) of a claim file, as `hash time`; empty where git does not know."""
-    command = ["git", "-C", str(path.parent), "log", "--date=iso-strict-local", "--format=%h %cd", "--", path.name]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"TZ": "UTC"})
-    lines = done.stdout.split("\n")[:-1] if done.returncode == 0 else []
+    """(first commit, last change) of a claim file, as `hash time`; empty where git does not know."""
+    lines = _git(path, "log", "--date=iso-strict-local", "--format=%h %cd")
+    if lines and _git(path, "status", "--porcelain"):
+        lines.insert(0, f"uncommitted {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
     return (lines[-1], lines[0]) if lines else ("", "")
+
+
+def _git(path: Path, *arguments: str) -> list[str]:
+    command = ["git", "-C", str(path.parent), *arguments, "--", path.name]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"TZ": "UTC"})
+    return done.stdout.splitlines() if done.returncode == 0 else []
 
 
 def summary(found: Iterable[Finding]) -> dict[str, Finding]:

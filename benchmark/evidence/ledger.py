@@ -11,11 +11,13 @@ FORMATS = ("md", "html", "json")
 
 
 def as_json(found: list[Finding]) -> list[dict[str, Any]]:
+    dates = {entry.id: entry.fixed for entry in entries(found)}
     return [
         {
             "claim": f.claim.id,
             "says": f.claim.says,
             "reference": f.claim.reference,
+            "fixed": dates[f.claim.id],
             "place": f.place,
             "state": f.state,
             "indicative": f.indicative,
