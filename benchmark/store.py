@@ -13,9 +13,11 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -163,7 +165,7 @@ def unpack_side(path: Path) -> dict[str, Any]:
 
 def write_safely(path: Path, data: bytes) -> None:
     """Whole or not at all: temp → fsync → rename, on the same disk."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    partial = path.with_name(f".{path.name}.{uuid4().hex}.tmp")  # of containers on one folder, many are process 1
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
@@ -173,7 +175,8 @@ def write_safely(path: Path, data: bytes) -> None:
         partial.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only folder refuses this too
+            partial.unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written ({error.strerror}); what was there before is intact") from error
 
 

@@ -19,6 +19,7 @@ from benchmark import find
 from benchmark.cell import Cell
 from benchmark.engine.attempts import Attempts
 from benchmark.engine.environment import Environment
+from benchmark.errors import UserError
 from benchmark.execute import Desk, execute
 from benchmark.find import ROOT
 from benchmark.launch import lease as leases
@@ -371,6 +372,86 @@ def test_workers_that_all_die_at_once_are_all_replaced(tmp_path: Path, monkeypat
     specs = [Spec(tiny(seed=seed), HOW) for seed in range(5)]
     local.run_beside(specs, Store(tmp_path), 2, budget=None, debug=False, to_stderr=False)
     assert len(started) == 4
+
+
+def test_workers_that_die_before_they_begin_a_cell_are_not_replaced_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+
+    def start(order: dict[str, Any], surroundings: dict[str, str]) -> subprocess.Popen[bytes]:
+        started.append(len(started))
+        process = subprocess.Popen(["sh", "-c", "kill -9 $$"])
+        process.wait()
+        return process
+
+    monkeypatch.setattr(local, "_start", start)
+    specs = [Spec(tiny(seed=seed), HOW) for seed in range(5)]
+    summary = local.run_beside(specs, Store(tmp_path), 2, budget=None, debug=False, to_stderr=False)
+    assert summary.stopped == "workers die before they begin a cell"
+    assert len(started) < 20
+    assert len(summary.left) == 5
+
+
+def test_what_is_left_without_having_been_stopped_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    from benchmark.launch.worker import Summary
+    from benchmark.verbs.run import _close
+
+    for stopped, code in (("", 1), ("SIGINT", 130), ("the budget is spent", 0), ("workers die", 1)):
+        assert _close("s", [], Summary(left=["a cell"], stopped=stopped), as_json=True) == code
+    assert _close("s", [], Summary(done=["a cell"]), as_json=True) == 0
+
+
+def test_a_child_whose_parent_was_interrupted_is_left_and_has_not_failed(tmp_path: Path) -> None:
+    cell, parents = planned("finetune_one_shot", recipe=recipe(epochs=4, epoch_images=128))
+    store = Store(tmp_path)
+    specs = asked([*parents, cell], store)
+    summary = summary_of(specs, store, "SIGINT")
+    assert (len(summary.left), summary.failed) == (len(specs), {})
+
+
+def test_failures_of_cells_that_are_called_alike_are_all_told(
+    tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "execute", lambda *rest, **more: 1 / 0)
+    desk = make_desk(tmp_path, environment)
+    specs = asked([tiny("one_cycle", config={"alpha": alpha}, **SHORT) for alpha in (13.0, 15.0)], desk.store)
+    go(specs, desk)
+    assert len(summary_of(specs, desk.store, "").failed) == 2
+
+
+def test_a_full_disk_costs_its_cell_and_no_other(
+    tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = make_desk(tmp_path, environment)
+    specs = asked([tiny("one_cycle", seed=seed, **SHORT) for seed in range(2)], desk.store)
+    whole = leases.Lease.give_back
+
+    def full(lease: leases.Lease, ending: str, why: str = "") -> None:
+        if lease.path.parent.name == specs[0].cell.id:
+            raise UserError("No space left on device")
+        whole(lease, ending, why)
+
+    monkeypatch.setattr(leases.Lease, "give_back", full)
+    monkeypatch.setattr(worker, "execute", lambda cell, *rest, **more: 1 / 0)
+    go(specs, desk)
+    summary = summary_of(specs, desk.store, "")
+    assert list(summary.failed) == [specs[1].cell.name]
+    assert summary.left == [specs[0].cell.name]
+
+
+@pytest.mark.parametrize("garbage", [b"", b"5", b"[]", b'{"host": "a", "pid": 1}', b"\xff\xfe", b"\0" * 9])
+def test_garbage_in_one_run_folder_stops_nobody(garbage: bytes, tmp_path: Path, environment: Environment) -> None:
+    desk = make_desk(tmp_path, environment)
+    specs = asked([tiny("one_cycle", seed=seed, **SHORT) for seed in range(2)], desk.store)
+    folder = desk.store.run_folder(specs[0].cell.id)
+    for name in ("lease.0001", "now.json", "slurm.json"):
+        (folder / name).write_bytes(garbage)
+    assert state(folder).taken, "whose it is nobody knows; it is waited for"
+    assert slurm.job_of(specs[0].cell.id, desk.store) == ""
+    assert Watch(stale=0).claim(folder, Holder.me("b")) or Watch(stale=0).claim(folder, Holder.me("b"))
+    go(specs[1:], desk)
+    assert summary_of(specs, desk.store, "").done == [specs[1].cell.name]
 
 
 RESTS = '''"""Pruning that takes a second a step on any machine; or no time at all, for the same weights."""

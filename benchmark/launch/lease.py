@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from benchmark.errors import Stopped, UserError
 
 STALE = 900.0  # seconds without a sign of life: longer than decoding, compiling or evaluating takes between two steps
@@ -49,6 +51,7 @@ class Holder:
         return self.is_here() and _born(self.pid) != self.born
 
 
+HOLDER = TypeAdapter(Holder)
 NOBODY_KNOWN = Holder("", "", 0, 0, "")
 
 
@@ -136,7 +139,11 @@ def state(folder: Path) -> State:
         return State(number)
     over = _read(path.with_name(f"{path.name}.over"))
     ending = "" if over is None else str(over.get("ending", "interrupted"))
-    return State(number, Holder(**taken) if taken else NOBODY_KNOWN, ending, str((over or {}).get("why", "")))
+    try:
+        holder = HOLDER.validate_python(taken)
+    except ValidationError:
+        holder = NOBODY_KNOWN
+    return State(number, holder, ending, str((over or {}).get("why", "")))
 
 
 def last_number(folder: Path) -> int:
@@ -159,14 +166,14 @@ def _create(path: Path, content: dict[str, Any]) -> bool:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """None: not there. Empty: made a moment ago, or by one who was killed in the middle of it."""
+    """None: not there. Empty: made a moment ago, by one who was killed in the middle of it, or by no lease of ours."""
     try:
-        found: dict[str, Any] = json.loads(path.read_text())
+        found = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except json.JSONDecodeError:
+    except ValueError:
         return {}
-    return found
+    return found if isinstance(found, dict) else {}
 
 
 def _job() -> str:

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,11 @@ import torch
 
 from benchmark.engine.environment import prepare
 from benchmark.execute import Desk
+from benchmark.launch.lease import last_number
 from benchmark.launch.progress import Display
 from benchmark.launch.spec import How, Spec, read_spec, write_spec
 from benchmark.launch.stop import StopAsked
-from benchmark.launch.worker import Summary, standing_of, work
+from benchmark.launch.worker import TRIES, Summary, standing_of, work
 from benchmark.store import Store
 
 
@@ -45,11 +48,17 @@ def run_beside(
     order |= {"budget": budget, "debug": debug, "to_stderr": to_stderr, "share": -(-jobs // max(1, len(gpus)))}
     with stop.on_signals():
         workers = [_start(order, _surroundings(how, k, gpus)) for k in range(min(jobs, len(specs)))]
+        claimed, deaths = _claims(specs, store), 0  # deaths in a row, since a cell was last begun
         while not stop():
-            for k, worker in enumerate(workers):
-                if (worker.poll() or 0) < 0 and _unsettled(specs, store):  # killed: another goes on for it
+            killed = [k for k, worker in enumerate(workers) if (worker.poll() or 0) < 0]
+            if killed and _unsettled(specs, store):  # others go on for them
+                before, claimed = claimed, _claims(specs, store)
+                deaths = deaths + len(killed) if claimed == before else 0
+                if deaths > TRIES * len(workers):
+                    stop.why = "workers die before they begin a cell"
+                for k in killed if not stop.why else []:
                     workers[k] = _start(order, _surroundings(how, k, gpus))
-            if all(worker.poll() is not None for worker in workers):
+            elif all(worker.poll() is not None for worker in workers):
                 break
             time.sleep(0.1)
         for worker in workers:
@@ -84,9 +93,11 @@ def desk_for(how: How, store: Store) -> Desk:
 def summary_of(specs: list[Spec], store: Store, stopped: str) -> Summary:
     """How the launch stands, read from the folders."""
     summary = Summary(stopped=stopped)
+    left: set[str] = set()  # parents that may still come
+    names = Counter(spec.cell.name for spec in specs)
     for spec in specs:
-        standing, why = standing_of(spec, store)
-        name = spec.cell.name
+        standing, why = standing_of(spec, store, left)
+        name = spec.cell.name + (f" [{spec.cell.id}]" if names[spec.cell.name] > 1 else "")
         match standing:
             case "done":
                 summary.done.append(name)
@@ -95,12 +106,17 @@ def summary_of(specs: list[Spec], store: Store, stopped: str) -> Summary:
             case "failed" | "blocked":
                 summary.failed[name] = why
             case _:
+                left.add(spec.cell.id)
                 summary.left.append(name)
     return summary
 
 
 def _unsettled(specs: list[Spec], store: Store) -> bool:
     return any(standing_of(spec, store)[0] in ("free", "waits") for spec in specs)
+
+
+def _claims(specs: list[Spec], store: Store) -> int:
+    return sum(last_number(store.run_folder(spec.cell.id)) for spec in specs)
 
 
 def _gpus(how: How) -> list[str]:
@@ -126,6 +142,7 @@ def _start(order: dict[str, Any], surroundings: dict[str, str]) -> subprocess.Po
     env = os.environ | surroundings
     worker = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, env=env, start_new_session=True)
     assert worker.stdin
-    worker.stdin.write(json.dumps(order) + "\n")
-    worker.stdin.flush()
+    with suppress(BrokenPipeError):  # it died already; whoever waits for it sees that
+        worker.stdin.write(json.dumps(order) + "\n")
+        worker.stdin.flush()
     return worker

@@ -8,6 +8,7 @@ Slurm without accounting knows no more.
 """
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -61,7 +62,9 @@ class Batch:
 def submit(specs: list[Spec], hours: dict[str, float], store: Store, asked: Slurm, jobs: int) -> dict[str, str]:
     """Hand the cells over; id of each cell -> id of its job. What is queued already is left alone."""
     from submitit import SlurmExecutor
+    from submitit.core.utils import FailedJobError
 
+    _need("sbatch", "srun")
     root = store.root.resolve()
     folder = root / "runs" / ".slurm"
     still = queued(specs, store)
@@ -71,10 +74,15 @@ def submit(specs: list[Spec], hours: dict[str, float], store: Store, asked: Slur
         mine: list[str] = []
         for batch in generation:
             executor = SlurmExecutor(folder=folder, max_num_timeout=REQUEUES)
-            executor.update_parameters(**_parameters(batch, asked, jobs, earlier))
+            queued_parents = {still[id] for spec in batch.specs for id in spec.cell.parents.values() if id in still}
+            after = [*earlier, *sorted(queued_parents)]
+            executor.update_parameters(**_parameters(batch, asked, jobs, after))
             for spec in batch.specs:
                 write_spec(spec, store)
-            tasks = executor.map_array(Job(str(root)), [spec.cell.id for spec in batch.specs])
+            try:
+                tasks = executor.map_array(Job(str(root)), [spec.cell.id for spec in batch.specs])
+            except FailedJobError as error:
+                raise UserError(f"sbatch: {error}") from None
             for spec, task in zip(batch.specs, tasks, strict=True):
                 _note(store, spec.cell.id, task.job_id)
                 submitted[spec.cell.id] = task.job_id
@@ -83,11 +91,17 @@ def submit(specs: list[Spec], hours: dict[str, float], store: Store, asked: Slur
     return submitted
 
 
+def _need(*commands: str) -> None:
+    if missing := [command for command in commands if not shutil.which(command)]:
+        raise UserError(f"no Slurm here: {', '.join(missing)} not found; without --launcher slurm it runs here")
+
+
 def queued(specs: Iterable[Spec], store: Store) -> dict[str, str]:
     """Cells that Slurm holds a job for, waiting or running."""
     noted = {spec.cell.id: job for spec in specs if (job := job_of(spec.cell.id, store))}
     if not noted:
         return {}
+    _need("squeue")
     asked = subprocess.run(["squeue", "--noheader", "--array", "--format=%i"], capture_output=True, text=True)
     if asked.returncode:
         raise UserError(f"squeue: {asked.stderr.strip()}")
@@ -97,7 +111,10 @@ def queued(specs: Iterable[Spec], store: Store) -> dict[str, str]:
 
 def job_of(id: str, store: Store) -> str:
     path = store.run_folder(id) / "slurm.json"
-    return str(json.loads(path.read_text())["job"]) if path.is_file() else ""
+    try:
+        return str(json.loads(path.read_bytes())["job"]) if path.is_file() else ""
+    except (ValueError, TypeError, KeyError):  # not what was noted there: it may be submitted once more
+        return ""
 
 
 def _note(store: Store, id: str, job: str) -> None:

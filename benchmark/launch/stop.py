@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TextIO
 
+BUDGET_SPENT = "the budget is spent"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)  # USR2: what Slurm is asked to send before a time limit
 
 
@@ -20,7 +21,7 @@ class StopAsked:
 
     def __call__(self) -> bool:
         if not self.why and self._deadline is not None and time.monotonic() >= self._deadline:
-            self.why = "the budget is spent"
+            self.why = BUDGET_SPENT
         return bool(self.why)
 
     @contextmanager

@@ -42,10 +42,10 @@ def _place(entry: Entry, store: Store) -> Place:
 def _noted(store: Store, id: str) -> dict[str, Any] | None:
     path = store.run_folder(id) / "now.json"
     try:
-        noted: dict[str, Any] = json.loads(path.read_text())
-    except FileNotFoundError:  # it has not begun its first step
+        noted = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):  # it has not begun its first step, or the power went while it noted one
         return None
-    return noted
+    return noted if isinstance(noted, dict) else None
 
 
 def summary(found: list[Place]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -9,6 +10,7 @@ from uuid import uuid4
 from benchmark.errors import UnknownName, UserError
 from benchmark.evidence.pins import path_for, read_pins
 from benchmark.launch.spec import How, Spec
+from benchmark.launch.stop import BUDGET_SPENT
 from benchmark.matrix import Entry, counts, estimate, known_hours, matrix
 from benchmark.store import Store
 from benchmark.suite import plan
@@ -71,8 +73,10 @@ def run_suite(
         from benchmark.data.images import data_root
         from benchmark.launch.local import run_beside, run_here
 
+        if launcher == "process":
+            packed = max(packed, jobs)
         how = How(
-            device=device, mode=mode, threads=threads or (1 if jobs > 1 else None), packed=max(packed, jobs),
+            device=device, mode=mode, threads=threads or (1 if jobs > 1 else None), packed=packed,
             data=str(data_root(data).resolve()), methods=tuple(str(path.resolve()) for path in methods_from),
             launch=uuid4().hex, force=force,
         )  # fmt: skip
@@ -143,7 +147,9 @@ def _close(name: str, entries: list[Entry], summary: "Summary | None", as_json: 
             print(f"Stopped ({report['stopped']}); the same command goes on from the checkpoint.")
     if report["failed"] or report["diverged"]:
         return 1
-    return 130 if report["stopped"] in ("SIGINT", "SIGTERM") else 0
+    if report["stopped"] in ("SIGINT", "SIGTERM"):
+        return 130
+    return 1 if report["left"] and report["stopped"] != BUDGET_SPENT else 0
 
 
 def _dry(entries: list[Entry], threads: int | None) -> Report:
@@ -180,6 +186,6 @@ def seconds_of(text: str) -> float:
         seconds = float(number) * units[unit]
     except ValueError:
         raise UserError(f"--budget {text}: write 30s, 9m or 1h") from None
-    if seconds <= 0:
+    if not 0 < seconds < inf:
         raise UserError(f"--budget {text}: give it some time")
     return seconds
