@@ -27,7 +27,7 @@ class Small(Spec):
 
 
 class Table(Spec):
-    name: str
+    name: Annotated[str, Field(pattern=r"^[\w.+-]+$")]  # of files too
     recipe: str
     track: Literal["matched", "published"] = "matched"
     models: dict[str, float]  # model -> the accuracy its dense network must reach

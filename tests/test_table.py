@@ -240,6 +240,21 @@ def test_a_network_off_its_target_is_flagged(tmp_path: Path, suite: Path, templa
     assert row.drop is None
 
 
+def test_odd_labels_break_no_table(tmp_path: Path, suite: Path, template: Record) -> None:
+    odd = r"a|b$c^d~e{f}\\g"
+    suite.write_text(SUITE.replace('"one_shot"', f'{{ name = "one_shot", as = "{odd}" }}'))
+    fill(Store(tmp_path), suite, template)
+    lines = make_table(str(suite), "md", "full", (), tmp_path, ()).splitlines()
+    grid = [line.replace(r"\|", "") for line in lines if line.startswith("|")]
+    assert any("a\\|b$c^d~e{f}\\g" in line for line in lines)
+    assert len({line.count("|") for line in grid[:4]}) == 1
+    tex = make_table(str(suite), "tex", "full", (), tmp_path, ())
+    assert r"a|b\$c\textasciicircum{}d\textasciitilde{}e\{f\}\textbackslash{}g" in tex
+    suite.write_text(SUITE.replace('name = "first"', 'name = "../../first"'))
+    with pytest.raises(UserError, match="name"):
+        read(str(suite))
+
+
 def test_no_records_no_table(tmp_path: Path, suite: Path) -> None:
     with pytest.raises(UserError, match=r"no records of \S*mine"):
         make_table(str(suite), "md", "full", (), tmp_path, ())

@@ -207,6 +207,7 @@ def _split(grid: Grid) -> tuple[list[str], Grid]:
 
 
 def md_grid(head: list[str], body: Grid) -> list[str]:
+    head, *body = [[" ".join(cell.split()).replace("|", r"\|") for cell in line] for line in [head, *body]]
     widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
 
     def line(cells: list[str]) -> str:
@@ -217,7 +218,11 @@ def md_grid(head: list[str], body: Grid) -> list[str]:
 
 # ---- LaTeX -------------------------------------------------------------------------------------
 
-TEX = {"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "–": "--", "×": r"$\times$", "±": r"$\pm$"}
+TEX = {
+    **{letter: rf"\{letter}" for letter in "%_&#${}"},
+    **{"–": "--", "×": r"$\times$", "±": r"$\pm$", "\n": " "},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+}
 
 
 def _tex(text: str) -> str:

@@ -87,8 +87,10 @@ def _hours(found: list[Place], store: Store) -> str:
 def _status_of_run(id: str, store: Store) -> dict[str, Any]:
     from benchmark.engine.attempts import Attempts
 
-    folders = {path.name for base in ("runs", "records") for path in (store.root / base).glob(f"{id}*")}
-    folders |= {path.parent.name for path in (store.root / "records").glob(f"*/{id}*.json")}
+    folders: set[str] = set()
+    if id.isalnum():  # anything else is no id, and might be a pattern
+        folders |= {path.name for base in ("runs", "records") for path in (store.root / base).glob(f"{id}*")}
+        folders |= {path.parent.name for path in (store.root / "records").glob(f"*/{id}*.json")}
     if not folders:
         raise UserError(f"no suite and no run {id!r} in {store.root}; suites: {', '.join(known())}")
     if len(folders) > 1:
