@@ -253,7 +253,7 @@ def check(
     summary: Annotated[Path | None, typer.Option("--summary", help="Write every number there, as Markdown.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hold what was measured against what is pinned. Exit 0 pass, 1 changed, 2 bad input, 3 undecided, 4 not measured."""
+    """Hold what was measured against pins. Exit 0 pass, 1 changed, 2 bad input, 3 undecided, 4 not measured."""
     _reads_only()
     from benchmark.report.verdicts import as_json as to_json
     from benchmark.report.verdicts import as_markdown

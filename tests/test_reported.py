@@ -1,5 +1,6 @@
 """Reported numbers: known wrong rows are refused, right ones read; derived numbers are checked and then forgotten."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -174,3 +175,53 @@ def test_a_gap_only_where_both_mean_the_same(template: Record, monkeypatch: pyte
         beside_module, "_printed", lambda: [replace(printed, target=0.6), replace(printed, model="vgg16")]
     )
     assert beside(row, "published", "full") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("s,p,author_table,m,r,d,none,,top1,150,%,,", "top1 150: no percentage"),
+        ("s,p,author_table,m,r,d,none,,top1,-3,%,,", "top1 -3: no percentage"),
+        ("s,p,author_table,m,r,d,none,,top1,nan,%,,", "'nan' is no number"),
+        ("s,p,author_table,m,r,d,none,,hours,inf,h,,", "'inf' is no number"),
+        ("s,p,author_table,m,r,d,none,,hours,1_0,h,,", "'1_0' is no number"),
+        ("s,p,author_table,m,r,d,none,,top1,93,%,0,", "n 0: a number of runs"),
+        ("s,p,author_table,m,r,d,none,,top1,93,%,2.5,", "n 2.5: a number of runs"),
+        ("s,p,author_table,,r,d,none,,top1,93,%,,", "method is empty"),
+        ("s,p,author_table,m,r,d,none,,top1_drop,0.3,points,,", "'top1_drop'"),
+        ("s,p,author_table,m,r,d,macs,0.5,params_kept_percent,120,%,,", "params_kept_percent 120: no percentage"),
+    ],
+)
+def test_what_can_be_no_measurement_is_refused(line: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text(rows(line))
+    with pytest.raises(UserError, match=re.escape(says)):
+        read(tmp_path / "s.csv")
+
+
+def test_parts_come_from_the_same_table_and_of_two_dense_networks_one_is_named(tmp_path: Path) -> None:
+    head = "s,{},author_table,{},r,d,{},{},{},{},%,,{}"
+    two_tables = [
+        head.format(place, method, kind, target, metric, value, "")
+        for place, dense, pruned, change in (("a", 93.0, 92.0, -1.0), ("b", 94.0, 91.5, -2.5))
+        for method, kind, target, metric, value in (
+            ("dense", "none", "", "top1", dense), ("m", "macs", 0.5, "top1", pruned),
+            ("m", "macs", 0.5, "top1_change", change),
+        )
+    ]  # fmt: skip
+    path = tmp_path / "s.csv"
+    path.write_text(rows(*two_tables))
+    assert len(read(path)) == 4
+    path.write_text(rows(*two_tables).replace("-2.5", "-1.5"))
+    with pytest.raises(UserError, match=r"94 to 91\.5 is -2\.500"):
+        read(path)
+    two_dense = [
+        head.format("a", "dense x", "none", "", "top1", 93.53, ""),
+        head.format("a", "dense y", "none", "", "top1", 93.26, ""),
+        head.format("a", "m", "macs", 0.5, "top1", 92.17, ""),
+        head.format("a", "m", "macs", 0.5, "top1_change", -1.09, "{}"),
+    ]
+    path.write_text(rows(*two_dense).replace("{}", "dense y"))
+    assert len(read(path)) == 3
+    path.write_text(rows(*two_dense).replace("{}", ""))
+    with pytest.raises(UserError, match="several dense networks and none named"):
+        read(path)

@@ -5,11 +5,13 @@ to be checked against their parts, and a file with one that does not follow is r
 """
 
 import csv
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf, isfinite
 from pathlib import Path
 
-from benchmark.errors import UserError
+from benchmark.errors import UnknownName, UserError
 from benchmark.find import ROOT
 
 FOLDER = ROOT / "baselines" / "reported"
@@ -22,6 +24,8 @@ TARGETS = ("none", "macs", "params", "weights")
 # what a derived metric is made of: change = its own value minus the dense one's; percent = own / dense
 CHANGES = {"top1_change": "top1", "top1_best_change": "top1_best", "top5_change": "top5"}
 PERCENTS = {"params_kept_percent": "params", "macs_kept_percent": "macs"}
+SHARES = {"top1", "top1_best", "top1_mean", "top1_best_mean", "top5", *PERCENTS}  # percentages: of 0 to 100
+METRICS = SHARES | {*CHANGES, "params", "macs", "ops", "hours", "stable_epoch", "training_speed_up"}
 DENSE = "dense"
 
 
@@ -54,18 +58,20 @@ def read_all(folder: Path = FOLDER) -> list[Reported]:
 
 def read(path: Path) -> list[Reported]:
     """Every row, or an error that names every line that cannot be."""
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise UserError(f"{path}: its columns must be {', '.join(COLUMNS)}")
-        wrong: list[str] = []
-        rows: list[Reported] = []
-        for line, fields in enumerate(reader, start=2):
-            where = f"{path.name}:{line}"
-            try:
-                rows.append(_row(fields, where))
-            except ValueError as error:
-                wrong.append(f"{where}: {error}")
+    try:
+        reader = csv.DictReader(io.StringIO(path.read_text(), newline=""))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not text ({error})") from None
+    if tuple(reader.fieldnames or ()) != COLUMNS:
+        raise UserError(f"{path}: its columns must be {', '.join(COLUMNS)}")
+    wrong: list[str] = []
+    rows: list[Reported] = []
+    for line, fields in enumerate(reader, start=2):
+        where = f"{path.name}:{line}"
+        try:
+            rows.append(_row(fields, where))
+        except ValueError as error:
+            wrong.append(f"{where}: {error}")
     wrong += [*_twice(rows), *_changes(rows), *_percents(rows)]
     if wrong:
         raise UserError(f"{path}: {len(wrong)} rows cannot be\n  " + "\n  ".join(wrong))
@@ -80,6 +86,16 @@ def _row(fields: dict[str, str | None], where: str) -> Reported:
         raise ValueError(f"kind {text['kind']!r}: one of {', '.join(KINDS)}")
     if text["target_kind"] not in TARGETS:
         raise ValueError(f"target_kind {text['target_kind']!r}: one of {', '.join(TARGETS)}")
+    if empty := [key for key in ("source", "method", "model", "data") if not text[key]]:
+        raise ValueError(f"{empty[0]} is empty")
+    if text["metric"] not in METRICS:
+        raise ValueError(str(UnknownName("metric", text["metric"], sorted(METRICS))))
+    value = _number(text["value"], "value")
+    if text["metric"] in SHARES and not 0 <= value <= 100:
+        raise ValueError(f"{text['metric']} {text['value']}: no percentage")
+    n = _number(text["n"], "n") if text["n"] else None
+    if n is not None and (n < 1 or n != int(n)):
+        raise ValueError(f"n {text['n']}: a number of runs")
     target = _number(text["target"], "target") if text["target"] else None
     if (target is None) != (text["target_kind"] == "none") or not 0 < (target or 0.5) < 1:
         raise ValueError(f"target {text['target']!r} of {text['target_kind']}: a share between 0 and 1, or none at all")
@@ -87,9 +103,9 @@ def _row(fields: dict[str, str | None], where: str) -> Reported:
         **{key: text[key] for key in ("source", "place", "kind", "method", "model", "data", "target_kind")},
         target=target,
         metric=text["metric"],
-        value=_number(text["value"], "value"),
+        value=value,
         unit=text["unit"],
-        n=int(_number(text["n"], "n")) if text["n"] else None,
+        n=None if n is None else int(n),
         protocol=text["protocol"],
         digits=len(text["value"].partition(".")[2]),
         where=where,
@@ -98,7 +114,10 @@ def _row(fields: dict[str, str | None], where: str) -> Reported:
 
 def _number(text: str, what: str) -> float:
     try:
-        return float(text)
+        number = float(text)
+        if "_" in text or not isfinite(number):
+            raise ValueError
+        return number
     except ValueError:
         several = " holds several values; one a row" if any(sign in text for sign in "/,;→") else " is no number"
         raise ValueError(f"{what} {text!r}{several}") from None
@@ -117,7 +136,7 @@ def _changes(rows: list[Reported]) -> Iterable[str]:
     """A printed change must be the difference of the printed values, to the digit that was printed."""
     for row, own, dense in _derived(rows, CHANGES):
         if own is None or dense is None:
-            yield f"{row.where}: a change without both of its values"
+            yield f"{row.where}: a change without both of its values, or of several dense networks and none named"
             continue
         change = own.value - dense.value
         if abs(change - row.value) > _half(row) + _half(own) + _half(dense) + 1e-9:
@@ -128,12 +147,12 @@ def _percents(rows: list[Reported]) -> Iterable[str]:
     """A printed percentage implies a dense network: it must be the one whose size is known."""
     for row, own, dense in _derived(rows, PERCENTS):
         if own is None or dense is None:
-            yield f"{row.where}: a percentage without its value and the dense network's"
+            yield f"{row.where}: a percentage without its value and the one dense network's"
             continue
         low = 100 * (own.value - _half(own)) / (dense.value + _half(dense)) - _half(row)
         high = 100 * (own.value + _half(own)) / (dense.value - _half(dense)) + _half(row)
         if not low <= row.value <= high:
-            base = 100 * own.value / row.value
+            base = 100 * own.value / row.value if row.value else inf
             yield f"{row.where}: {own.value:g} at {row.value:g} % implies {base:.4g} in all; it is {dense.value:g}"
 
 
@@ -149,15 +168,17 @@ def _derived(
 def _partner(rows: list[Reported], row: Reported, metric: str) -> Reported | None:
     """The value of the same method, network and target."""
     same = (row.network, row.method, row.target_kind, row.target, metric)
-    found = (r for r in rows if (r.network, r.method, r.target_kind, r.target, r.metric) == same)
-    return next(found, None)
+    found = [r for r in rows if (r.network, r.method, r.target_kind, r.target, r.metric) == same]
+    return next((r for r in found if r.place == row.place), next(iter(found), None))
 
 
 def _dense(rows: list[Reported], row: Reported, metric: str) -> Reported | None:
-    """The dense network that the row was measured from: named in its protocol, or the source's only one."""
+    """The dense network that the row was measured from: named in its protocol, or the only one there is."""
     dense = [r for r in rows if r.network == row.network and r.method.startswith(DENSE) and r.metric == metric]
     named = [r for r in dense if r.method in row.protocol.split("; ")]
-    return next(iter(named or dense), None)
+    here = [r for r in dense if r.place == row.place]
+    of_it = named or here or dense
+    return of_it[0] if len({r.value for r in of_it}) == 1 else None
 
 
 def _half(row: Reported) -> float:
