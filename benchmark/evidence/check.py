@@ -58,17 +58,18 @@ def check(suite: str, planned: list[Planned], pins: list[Pin], store: Store, *, 
     of_cell, of_row = _by(pins, "cell"), _by(pins, "row")
     measured = {id: current(p, store) for id, p in cells.items()}
     rows = {id: row_of(p.cell) for id, p in cells.items()}
+    begun = {rows[id] for id, records in measured.items() if records}
     lines: list[Line] = []
     for id, p in cells.items():
         mine, records = of_cell.get(id, []), measured[id]
-        seeds_of_it = any(measured[other] for other, row in rows.items() if row == rows[id]) and not tolerances
-        if records and (fitting := mine or (of_row.get(rows[id], []) if seeds_of_it else [])):
+        seeds_decide = not tolerances and rows[id] in begun  # then one seed may stand for another
+        if records and (fitting := mine or (of_row.get(rows[id], []) if seeds_decide else [])):
             lines.append(_counts(p.cell, fitting[-1], records[-1], store, own=bool(mine)))
             if tolerances:
                 lines.append(_smoke(p.cell, mine, records[-1], tolerances.get(p.cell.model)))
         elif records:
             lines.append(Line("counts", p.cell.name, "no pin", "measured, never pinned"))
-        elif mine and not seeds_of_it:  # other seeds of it may stand for it, where seeds decide
+        elif mine and not seeds_decide:
             lines.append(Line("counts", p.cell.name, "not measured", _why_not(p, store)))
     if whole:
         asked = set(cells) if tolerances else set(rows.values())
@@ -76,7 +77,7 @@ def check(suite: str, planned: list[Planned], pins: list[Pin], store: Store, *, 
         lines += [Line("counts", pin.name, "not measured", "pinned; the suite asks for it no longer") for pin in gone]
     if not tolerances:
         judged = {id: records[-1] for id, records in measured.items() if records}
-        lines += _statistical(planned, of_row, judged)
+        lines += _statistical(cells, rows, of_row, judged)
     if not lines:
         why = f"nothing is pinned and nothing measured; `prunebench run {suite}` first"
         lines = [Line("counts", suite, "not measured", why)]
@@ -174,16 +175,17 @@ def _judge_smoke(pins: list[Pin], record: Record, off: float, tolerance: float |
 # ---- statistical -------------------------------------------------------------------------------
 
 
-def _statistical(planned: list[Planned], of_row: dict[str, list[Pin]], judged: dict[str, Stored]) -> list[Line]:
+def _statistical(
+    cells: dict[str, Planned], rows: dict[str, str], of_row: dict[str, list[Pin]], judged: dict[str, Stored]
+) -> list[Line]:
     """One look a row: all its pinned runs, of whatever seeds, against all its new ones."""
-    rows: dict[str, dict[str, Planned]] = {}
-    for p in planned:
-        rows.setdefault(row_of(p.cell), {})[p.id] = p
+    new_of: dict[str, list[Stored]] = {}
+    for id, stored in judged.items():
+        new_of.setdefault(rows[id], []).append(stored)
     names, looks = [], []
-    for row, places in rows.items():
-        new = [judged[id] for id in places if id in judged]
-        if (pins := of_row.get(row)) and new:
-            p = next(iter(places.values()))
+    for row, new in new_of.items():
+        if pins := of_row.get(row):
+            p = cells[new[0].record.id]
             names.append(f"{p.table}: {p.label}, {p.cell.name.rpartition(' seed ')[0]}")
             looks.append(_look(pins, new))
     return [_line(name, each) for name, each in zip(names, called(looks), strict=True)]
