@@ -5,22 +5,19 @@ import io
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from benchmark import find
 from benchmark.canonical import digest
 from benchmark.cell import Cell
 from benchmark.code import Code, code_of
 from benchmark.errors import UserError
-from benchmark.record import Record, path_of
+from benchmark.record import Count, Percent, Record, path_of
 from benchmark.store import Store, Stored, write_safely
 from benchmark.suite import Planned
 
 FOLDER = find.ROOT / "baselines" / "pinned"
-Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,6 @@ def work(specs: list[Spec], desk: Desk, stop: StopAsked, display: Display, *, de
     """Parents come before their children in `specs`; a child waits until its parents are done."""
     watch = Watch()
     waiting = {spec.cell.id: spec for spec in specs}
-    unwritten: set[str] = set()  # cells that ended, but whose folder could not be told so
     unusable: dict[str, str] = {}  # data set -> why: said once, not tried for each of its cells
     while waiting and not stop():
         moved = False
@@ -50,16 +49,14 @@ def work(specs: list[Spec], desk: Desk, stop: StopAsked, display: Display, *, de
             if stop():
                 return
             standing, _ = standing_of(spec, desk.store, waiting)
-            if id in unwritten:
-                del waiting[id]
-            elif standing == "free" and (lease := _claim(spec, desk.store, watch)):
+            if standing == "free" and (lease := _claim(spec, desk.store, watch)):
                 if standing_of(spec, desk.store, waiting)[0] == "free":  # nobody was faster
                     display.begin(len(specs) - len(waiting), spec.cell.name, desk.store.run_folder(id))
                     try:
                         _run(spec, desk, lease, stop, display, unusable, debug)
-                    except UserError as error:  # a full disk: it is left, and the others go on
+                    except UserError as error:  # a full disk: its folder cannot even be told; the others go on
                         display.say(f"left     {spec.cell.name}: {error}")
-                        unwritten.add(id)
+                        del waiting[id]
                 else:
                     lease.give_back("not needed")
                 moved = True
