@@ -47,6 +47,8 @@ def found(tmp_path: Path, template: Record, monkeypatch: pytest.MonkeyPatch) -> 
         unmeasured: tuple[float, ...] = (),
         top5: float | None = None,
         how: How | None = None,
+        where: str = "",
+        stable: dict[str, int] | None = None,
     ) -> list[Finding]:
         folder = tmp_path / str(next(number))
         folder.mkdir()
@@ -57,7 +59,9 @@ def found(tmp_path: Path, template: Record, monkeypatch: pytest.MonkeyPatch) -> 
             if each.label in means:
                 top1 = means[each.label] + std * PATTERN[each.cell.seed]
                 outcome = template.outcome.model_copy(update={"top5": top5})
-                changed = template.model_copy(update={"outcome": outcome, "how": how or template.how})
+                notes = {"stable_epoch": stable[each.label]} if stable and each.label in stable else {}
+                mine = how if how and where in each.label else template.how
+                changed = template.model_copy(update={"outcome": outcome, "how": mine, "notes": notes})
                 add(store, changed, each.cell, top1, device=device)
         for amount in unmeasured:
             removes = [p for p in planned if p.cell.remove]
@@ -249,6 +253,8 @@ def test_what_a_row_is_flagged_for_is_never_judged(found: Callable[..., list[Fin
     dirty = template.how.model_copy(update={"fingerprint": "a+b"})
     (finding,) = found(means, claim(), how=dirty)
     assert (finding.state, "two environments" in finding.why) == ("not tested", True)
+    (elsewhere,) = found(means, claim(), how=dirty, where="dense")
+    assert elsewhere.state == "reproduced", "a row that the claim does not speak of"
 
 
 def test_where_a_record_tells_nothing_of_the_measure_there_is_no_verdict(found: Callable[..., list[Finding]]) -> None:
@@ -256,6 +262,8 @@ def test_where_a_record_tells_nothing_of_the_measure_there_is_no_verdict(found: 
     for asked in ({"metric": "top5"}, {"kind": "cuts earlier than"}):
         (finding,) = found(means, claim(**asked))
         assert (finding.state, "do not tell" in finding.why) == ("not tested", True)
+    (noted,) = found(means, claim(kind="cuts earlier than"), stable={"one_cycle": 40, "one_shot": 90})
+    assert noted.state == "reproduced", "the dense network notes no such epoch"
 
 
 @pytest.mark.parametrize(

@@ -172,9 +172,11 @@ def _at(claim: Claim, place: str, rows: list[Row], planned: list[Planned]) -> Fi
     finding = replace(nothing, indicative=small or place != claim.where[0])
     if claim.kind == "costs less than" and any(s.record.how.device == "cpu" for row in mine for s in row.records):
         return replace(finding, why="hours on a CPU decide nothing about cost")
-    if unsaid := [row.label for row in rows if None in _told(claim, row)]:
+    rivals = [] if claim.kind == "reaches" else claim.against or ["dense"]
+    concerned = [*mine, *(row for row in rows for other in rivals if any(_faces(row, m, other) for m in mine))]
+    if unsaid := [row.label for row in concerned if None in _told(claim, row)]:
         return replace(finding, why=f"records of {', '.join(unsaid)} do not tell what it speaks of")
-    if spoilt := [f"{row.label} {flag}" for row in rows for flag in row.flags if _spoils(flag)]:
+    if spoilt := [f"{row.label} {flag}" for row in concerned for flag in row.flags if _spoils(flag)]:
         return replace(finding, why=f"not to be trusted: {', '.join(spoilt)}")
     samples = [sample for other in claim.against or [""] if (sample := _sample(claim, mine, rows, other)) is not None]
     if len(samples) < max(1, len(claim.against)):
@@ -184,8 +186,7 @@ def _at(claim: Claim, place: str, rows: list[Row], planned: list[Planned]) -> Fi
     if (wanted := _wanted(claim, planned)) > len(mine):
         why = f"{len(mine)} of its {wanted} targets and networks have records"
         return replace(finding, state="inconclusive", why=why, more_seeds=claim.n)
-    others = [row for row in rows for other in claim.against or ["dense"] if any(_faces(row, m, other) for m in mine)]
-    used = list({s.content: s for row in (*mine, *others) for s in row.records[: claim.n]}.values())
+    used = list({s.content: s for row in concerned for s in row.records[: claim.n]}.values())
     records = tuple(s.content for s in used)
     seeds = min(sample.seeds for sample in samples)
     first = min(s.record.finished for s in used)
