@@ -14,10 +14,11 @@ from benchmark.code import Code, code_of
 from benchmark.data.files import Files
 from benchmark.data.images import Images, Place
 from benchmark.engine import checkpoint
-from benchmark.engine.attempts import Attempts
+from benchmark.engine.attempts import Attempts, starts
 from benchmark.engine.batches import Batches
 from benchmark.engine.build import build
 from benchmark.engine.environment import Environment
+from benchmark.engine.meter import spent
 from benchmark.engine.ranks import ALONE, Ranks
 from benchmark.engine.training import Diverged, Trainer
 from benchmark.engine.weights import write_weights
@@ -49,17 +50,15 @@ class Desk:
 def execute(cell: Cell, desk: Desk, *, force: bool = False) -> Stored:
     """Run the cell, or go on with it, and return its record. Every try and its end are written down."""
     folder = desk.store.run_folder(cell.id)
-    if force:
-        checkpoint.discard(folder)
     code = code_of(cell, desk.methods_from)
-    saved = _checkpoint(cell, desk, code)
-    progress = Progress(**json.loads(saved["progress"])) if saved else Progress()
+    saved, saved_at, in_vain = _checkpoint(cell, desk, code, force)
+    if not saved:
+        checkpoint.discard(folder)
     attempts = Attempts(folder)
-    attempts.begin(progress.saved_at)
+    attempts.begin(saved_at, in_vain)
     try:
         run = _prepare(cell, desk, attempts, code)
-        if saved:
-            run.resume(progress, saved["trainer"])
+        _resume(run, saved)
         diverged_at = _follow(run, cell, desk)
         stored = _write_down(run, cell, desk, attempts, code, diverged_at)
     except Stopped:
@@ -79,13 +78,12 @@ def execute(cell: Cell, desk: Desk, *, force: bool = False) -> Stored:
     return stored
 
 
-def assist(cell: Cell, desk: Desk) -> None:
+def assist(cell: Cell, desk: Desk, *, force: bool = False) -> None:
     """One more process of a cell that several train together: it makes the same calls and writes nothing."""
     code = code_of(cell, desk.methods_from)
-    saved = _checkpoint(cell, desk, code)
+    saved, *_ = _checkpoint(cell, desk, code, force)
     run = _prepare(cell, desk, None, code)
-    if saved:
-        run.resume(Progress(**json.loads(saved["progress"])), saved["trainer"])
+    _resume(run, saved)
     _follow(run, cell, desk)
 
 
@@ -104,23 +102,33 @@ def _follow(run: Run, cell: Cell, desk: Desk) -> int | None:
 
 
 def _write_down(run: Run, cell: Cell, desk: Desk, attempts: Attempts, code: Code, diverged_at: int | None) -> Stored:
-    tries = Tries(sum(line["event"] == "start" for line in attempts.lines()), attempts.lost_seconds(), desk.packed)
+    tries = Tries(starts(attempts.lines()), attempts.lost_seconds(), desk.packed)
     record, side = record_of(run, cell, desk.environment, code, tries, diverged_at)
     desk.watch(run)  # the last moment to learn that somebody else has the cell now
     write_weights(run.trainer.network, desk.store.weights(record.network.weights_hash))
     return desk.store.add(record, side)
 
 
-def _checkpoint(cell: Cell, desk: Desk, code: Code) -> checkpoint.State | None:
-    """What to go on from: a record is of one code, one device, one mode, one thread count."""
-    folder = desk.store.run_folder(cell.id)
-    saved = checkpoint.load(folder, desk.say)
-    if saved and (other := _differs(saved, code, desk.environment)):
-        if desk.ranks.leads:
-            desk.say(f"{cell.name}: its checkpoint is of other {other}; starting afresh")
-            checkpoint.discard(folder)
-        return None
-    return saved
+def _checkpoint(cell: Cell, desk: Desk, code: Code, force: bool) -> tuple[checkpoint.State | None, float, float]:
+    """What to go on from, when it was written, and the seconds of work in it if it is of no use.
+
+    A record is of one code, one device, one mode, one thread count.
+    """
+    found = saved = checkpoint.load(desk.store.run_folder(cell.id), desk.say)
+    if force:
+        saved = None
+    elif saved and (other := _differs(saved, code, desk.environment)):
+        desk.say(f"{cell.name}: its checkpoint is of other {other}; starting afresh")
+        saved = None
+    desk.ranks.check_equal("what they go on from", digest(saved and saved["progress"]))  # before any of it is removed
+    progress = json.loads(found["progress"]) if found else {}
+    in_vain = 0.0 if saved else spent(progress.get("seconds", {}))
+    return saved, progress.get("saved_at", 0.0), in_vain
+
+
+def _resume(run: Run, saved: checkpoint.State | None) -> None:
+    if saved:
+        run.resume(Progress(**json.loads(saved["progress"])), saved["trainer"])
 
 
 def _differs(saved: checkpoint.State, code: Code, environment: Environment) -> str:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -67,6 +68,16 @@ class Store:
         stored = next(s for s in self.of(id) if s.content == content)
         for path in (stored.path.parent / f"{stored.record.side}.side.gz", stored.path):
             write_safely(other.root / "records" / id / path.name, path.read_bytes())
+
+    def sweep(self, id: str) -> None:
+        """Remove what writers left who were killed while they wrote. Only who has the cell's lease may."""
+        run, mine = self.run_folder(id), (".checkpoint-*.tmp", ".now.*.tmp")
+        torn = [*(path for pattern in mine for path in run.glob(pattern)), *(self.root / "records" / id).glob(".*.tmp")]
+        others = (*run.glob(".*.tmp"), *self.weights("").parent.glob(".*.tmp"))  # a launcher's, another cell's
+        with suppress(OSError):  # gone already; or a folder that refuses, which whoever writes there will tell
+            a_day_ago = time.time() - 86400
+            for path in (*torn, *(each for each in others if each.stat().st_mtime < a_day_ago)):
+                path.unlink(missing_ok=True)
 
     def of(self, id: str) -> list[Stored]:
         """The replicates of one cell, newest last."""

@@ -1,5 +1,6 @@
 """What a method can do, and what the journal makes of it."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -140,9 +141,14 @@ def test_a_checkpoint_of_other_threads_is_not_gone_on_with(desk: Desk) -> None:
     with pytest.raises(Stopped):
         execute(tiny(), replace(desk, stop=lambda: next(steps)))
     other = replace(desk.environment, threads=2)
+    saved = checkpoint.load(desk.store.run_folder(tiny().id), said.append)
+    assert saved
     record = execute(tiny(), replace(desk, environment=other, say=said.append)).record
     assert "of other device, mode or threads; starting afresh" in said[0]
     assert "+" not in record.how.fingerprint
+    spent = sum(json.loads(saved["progress"])["seconds"].values())
+    assert spent > 0
+    assert record.cost.lost * 3600 == pytest.approx(spent, abs=1e-3), "what was thrown away was work in vain"
 
 
 def test_a_replicate_counts_its_own_attempts(desk: Desk) -> None:

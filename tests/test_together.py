@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from benchmark.cell import Cell
+from benchmark.engine.checkpoint import newest
 from benchmark.engine.environment import Environment
 from benchmark.engine.meter import Meter
 from benchmark.engine.optimizers import set_rates
@@ -22,12 +23,12 @@ from benchmark.errors import UserError
 from benchmark.execute import Desk, execute
 from benchmark.launch.lease import state
 from benchmark.launch.local import summary_of
-from benchmark.launch.worker import newest_checkpoint
+from benchmark.launch.spec import Spec, write_spec
 from benchmark.suite import plan
 from benchmark.suite_file import read
 from tests.conftest import make_desk, recipe, tiny
 from tests.forked import end_of, in_child
-from tests.test_launch import HOW, asked, children_of, go
+from tests.launch.common import HOW, asked, children_of, go
 
 SIZE = 2
 
@@ -116,9 +117,9 @@ def test_a_killed_process_ends_the_attempt_within_a_minute_and_it_goes_on(
     specs = asked([cell], desk.store, replace(HOW, save_every=0.0))
     worker = in_child(lambda: go(specs, desk))
     folder = desk.store.run_folder(cell.id)
-    newest = ""
+    last = ""
     for victim in (0, 1):  # the leader, then the other
-        newest = a_checkpoint_after(newest, folder)
+        last = a_checkpoint_after(last, folder)
         (torchrun,) = children_of(worker)
         before = state(folder).number
         os.kill(children_of(torchrun)[victim], signal.SIGKILL)
@@ -132,7 +133,36 @@ def test_a_killed_process_ends_the_attempt_within_a_minute_and_it_goes_on(
     assert record.network.weights_hash == whole.store.of(cell.id)[0].record.network.weights_hash
 
 
+@pytest.mark.slow
+def test_the_processes_of_a_cell_end_with_their_worker_and_force_starts_all_of_them_afresh(
+    tmp_path: Path, environment: Environment
+) -> None:
+    cell, desk = both("one_cycle", recipe=recipe(epochs=100, precision="fp32")), make_desk(tmp_path, environment)
+    worker = in_child(lambda: go(asked([cell], desk.store, replace(HOW, save_every=0.0)), desk))
+    folder = desk.store.run_folder(cell.id)
+    a_checkpoint_after(newest(folder), folder)
+    (torchrun,) = children_of(worker)
+    processes = children_of(torchrun)
+    assert len(processes) == SIZE
+    os.kill(worker, signal.SIGKILL)
+    end_of(worker)
+    end = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in processes) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in processes), "somebody else may train beside them"
+    at = newest(folder)
+    time.sleep(0.5)
+    assert newest(folder) == at
+    again = Spec(cell, replace(HOW, launch="b"), (), "b")
+    write_spec(again, desk.store)
+    go([again], desk)
+    assert summary_of([again], desk.store, "").failed == {}
+    (stored,) = desk.store.of(cell.id)
+    assert stored.record.cost.lost > 0
+    assert [point["at"] for point in desk.store.side(stored)["curves"]] == list(range(100))
+
+
 def a_checkpoint_after(last: str, folder: Path) -> str:
-    while (newest := newest_checkpoint(folder)) <= last:
+    while (found := newest(folder)) <= last:
         time.sleep(0.02)
-    return newest
+    return found

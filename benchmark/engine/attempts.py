@@ -1,11 +1,27 @@
 """The tries at one cell: when each began, how it ended, and what a killed one had done in vain."""
 
-import json
 import os
 import platform
 import time
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+Seconds = Annotated[float, Field(ge=0, lt=1e11, allow_inf_nan=False)]
+
+
+class Line(BaseModel):
+    """A beginning or an end."""
+
+    event: Literal["start", "end"]
+    when: Seconds
+    host: str
+    pid: int
+    attempt: int = 0
+    lost: Seconds = 0.0  # work of the attempt before that this one does again
+    ending: str = ""
+    why: str = ""
 
 
 class Attempts:
@@ -15,19 +31,19 @@ class Attempts:
         self.path, self.alive = folder / "attempts.jsonl", folder / "alive"
         self._last_beat = 0.0
 
-    def begin(self, saved_at: float) -> int:
-        """`saved_at`: when the checkpoint that this attempt goes on from was written, 0 for none."""
-        lines = self.lines()
-        lost = 0.0
-        if lines and lines[-1]["event"] == "start" and self.alive.exists():
-            lost = max(0.0, self.alive.stat().st_mtime - max(saved_at, lines[-1]["when"]))
-        number: int = 1 + sum(line["event"] == "start" for line in lines)
-        self._append({"event": "start", "attempt": number, "lost": round(lost, 3)})
+    def begin(self, saved_at: float, thrown_away: float = 0.0) -> int:
+        """`saved_at`: when the newest checkpoint was written, 0 for none. `thrown_away`: its seconds of work, if
+        this attempt does not go on from it."""
+        before, lost = self.lines(), thrown_away
+        if before and before[-1].event == "start" and self.alive.exists():
+            lost += max(0.0, self.alive.stat().st_mtime - max(saved_at, before[-1].when))
+        number = 1 + starts(before)
+        self._append(event="start", attempt=number, lost=round(lost, 3))
         self.beat()
         return number
 
     def end(self, ending: str, why: str = "") -> None:
-        self._append({"event": "end", "ending": ending, "why": why})
+        self._append(event="end", ending=ending, why=why)
 
     def beat(self) -> None:
         """A sign of life, at most ten a second: the file's time is what counts."""
@@ -36,25 +52,29 @@ class Attempts:
             self._last_beat = now
 
     def lost_seconds(self) -> float:
-        return sum(float(line.get("lost", 0.0)) for line in self.lines())
+        return sum(line.lost for line in self.lines())
 
-    def lines(self) -> list[dict[str, Any]]:
-        """A line torn by a kill is passed over: it is the end of a file nobody else reads."""
-        if not self.path.exists():
-            return []
-        out = []
-        for line in self.path.read_text().splitlines():
-            try:
-                out.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
-        return out
+    def lines(self) -> list[Line]:
+        """A line torn by a kill is passed over, and whatever else is no line of ours."""
+        text = self.path.read_bytes() if self.path.exists() else b""
+        return [line for raw in text.splitlines() if (line := _read(raw))]
 
-    def _append(self, line: dict[str, Any]) -> None:
+    def _append(self, **facts: str | float) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        line |= {"when": time.time(), "host": platform.node(), "pid": os.getpid()}
+        line = Line.model_validate(facts | {"when": time.time(), "host": platform.node(), "pid": os.getpid()})
         with self.path.open("a+b") as file:
             torn = file.tell() and self.path.read_bytes()[-1:] != b"\n"  # by a kill in the middle of a line
-            file.write(b"\n" * torn + json.dumps(line).encode() + b"\n")
+            file.write(b"\n" * torn + line.model_dump_json(exclude_defaults=True).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def starts(lines: list[Line]) -> int:
+    return sum(line.event == "start" for line in lines)
+
+
+def _read(raw: bytes) -> Line | None:
+    try:
+        return Line.model_validate_json(raw)
+    except ValidationError:
+        return None

@@ -40,14 +40,21 @@ def load(folder: Path, say: Callable[[str], None]) -> State | None:
     return None
 
 
+def newest(folder: Path) -> str:
+    """Its name, whole or not; empty where there is none."""
+    return max((path.name for path in _files(folder)), default="")
+
+
 def discard(folder: Path) -> None:
     for path in _files(folder):
         path.unlink()
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("checkpoint-*"), key=_number)
+    """Whatever else lies beside them is let be."""
+    found = folder.glob("checkpoint-*")
+    return sorted((path for path in found if path.name[11:].isdecimal() and path.is_file()), key=_number)
 
 
 def _number(path: Path) -> int:
-    return int(path.name.partition("-")[2])
+    return int(path.name[11:])

@@ -4,6 +4,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+WITHIN = {"waiting"}  # roles whose time is part of another's
+
 
 class Meter:
     def __init__(self) -> None:
@@ -39,3 +41,8 @@ class Meter:
             role = self._running[-1]
             self.seconds[role] = self.seconds.get(role, 0.0) + now - self._since
         self._since = now
+
+
+def spent(seconds: dict[str, float]) -> float:
+    """All of a meter's readings."""
+    return sum(each for role, each in seconds.items() if role not in WITHIN)

@@ -4,10 +4,10 @@
     lease.0001.over     given back, and how it ended
     lease.0002          taken again
 
-A worker on this machine lives as long as its process does. One elsewhere lives as long as the file's time
-changes. A dead one's lease is not removed: the next number is taken instead, and of two who
-want it only one can create it. A clock that is set back changes nothing: times are compared for
-being different, never for being earlier.
+A worker on this machine lives as long as its process does, and none lives through the machine's next boot. One
+elsewhere lives as long as the file's time changes. A dead one's lease is not removed: the next
+number is taken instead, and of two who want it only one can create it. A clock that is set back
+changes nothing: times are compared for being different, never for being earlier.
 """
 
 import json
@@ -36,11 +36,12 @@ class Holder:
     launch: str  # one command typed once
     job: str = ""
     began_at: str = ""  # the checkpoint it went on from
+    machine: str = ""  # stays the same from boot to boot
 
     @classmethod
     def me(cls, launch: str, began_at: str = "") -> "Holder":
         pid = os.getpid()
-        return cls(platform.node(), _namespace(), pid, _born(pid), launch, _job(), began_at)
+        return cls(platform.node(), _namespace(), pid, _born(pid), launch, _job(), began_at, _machine())
 
     def is_here(self) -> bool:
         """Whether this machine can look its process up."""
@@ -48,7 +49,10 @@ class Holder:
 
     def is_dead(self) -> bool:
         """True only where this machine can know."""
-        return self.is_here() and _born(self.pid) != self.born
+        if self.is_here():
+            return _born(self.pid) != self.born
+        mine = (self.host, self.machine) == (platform.node(), _machine()) and self.machine != ""
+        return mine and _boot(self.namespace) != _boot(_namespace())
 
 
 HOLDER = TypeAdapter(Holder)
@@ -119,8 +123,10 @@ class Watch:
         return lease if _create(lease.path, asdict(me)) else None
 
     def _is_stale(self, folder: Path, now: State) -> bool:
+        if now.holder and now.holder.is_dead():
+            return True
         if now.holder and now.holder.is_here():
-            return now.holder.is_dead()
+            return False
         path = folder / f"lease.{now.number:04d}"
         try:
             changed = path.stat().st_mtime_ns
@@ -144,6 +150,16 @@ def state(folder: Path) -> State:
     except ValidationError:
         holder = NOBODY_KNOWN
     return State(number, holder, ending, str((over or {}).get("why", "")))
+
+
+def silent_for(folder: Path, now: State) -> float:
+    """Seconds since the holder's last sign of life, by this machine's clock: to be shown, nothing is decided by it."""
+    if now.holder and now.holder.is_here():
+        return 0.0
+    try:
+        return max(0.0, time.time() - (folder / f"lease.{now.number:04d}").stat().st_mtime)
+    except FileNotFoundError:
+        return 0.0
 
 
 def last_number(folder: Path) -> int:
@@ -185,6 +201,16 @@ def _namespace() -> str:
     """Empty where processes cannot be told apart (not Linux): then only the file's time counts."""
     boot, processes = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
     return f"{boot.read_text().strip()} {processes.readlink()}" if boot.exists() and processes.exists() else ""
+
+
+def _boot(namespace: str) -> str:
+    return namespace.partition(" ")[0]
+
+
+def _machine() -> str:
+    """Empty in most containers: their host's next boot is then noticed by the file's time only."""
+    path = Path("/etc/machine-id")
+    return path.read_text().strip() if path.is_file() else ""
 
 
 def _born(pid: int) -> int:

@@ -20,7 +20,7 @@ from benchmark.launch.lease import last_number
 from benchmark.launch.progress import Display
 from benchmark.launch.spec import How, Spec, read_spec, write_spec
 from benchmark.launch.stop import StopAsked
-from benchmark.launch.worker import TRIES, Summary, standing_of, work
+from benchmark.launch.worker import TRIES, Summary, standing_of, unsettled, work
 from benchmark.store import Store
 
 
@@ -41,9 +41,9 @@ def run_beside(
     stop = StopAsked(budget)
     for spec in specs:
         write_spec(spec, store)
-    order: dict[str, Any] = {"ids": [spec.cell.id for spec in specs], "store": str(store.root.resolve())}
+    order: dict[str, Any] = {"store": str(store.root.resolve())}
     how = specs[0].how
-    order |= {"how": asdict(how), "instead_of": [spec.instead_of for spec in specs]}
+    order |= {"how": asdict(how), "asked": [(spec.cell.id, spec.instead_of, spec.forced_by) for spec in specs]}
     gpus = _gpus(how)
     order |= {"budget": budget, "debug": debug, "to_stderr": to_stderr, "share": -(-jobs // max(1, len(gpus)))}
     with stop.on_signals():
@@ -51,7 +51,7 @@ def run_beside(
         claimed, deaths = _claims(specs, store), 0  # deaths in a row, since a cell was last begun
         while not stop():
             killed = [k for k, worker in enumerate(workers) if (worker.poll() or 0) < 0]
-            if killed and _unsettled(specs, store):  # others go on for them
+            if killed and any(unsettled(spec, store) for spec in specs):  # others go on for them
                 before, claimed = claimed, _claims(specs, store)
                 deaths = deaths + len(killed) if claimed == before else 0
                 if deaths > TRIES * len(workers):
@@ -75,8 +75,10 @@ def worker_main(order: dict[str, Any]) -> None:
     stop.when_closed(sys.stdin)
     store = Store(Path(order["store"]))
     how = How(**order["how"] | {"methods": tuple(order["how"]["methods"])})
-    asked = zip(order["ids"], order["instead_of"], strict=True)  # another launch may have written its own into the file
-    specs = [replace(read_spec(id, store), how=how, instead_of=tuple(there)) for id, there in asked]
+    specs = [  # of the file only the cell: another launch may have written its own into it
+        replace(read_spec(id, store), how=how, instead_of=tuple(there), forced_by=forced_by)
+        for id, there, forced_by in order["asked"]
+    ]
     desk = desk_for(specs[0].how, store)
     if desk.environment.device.type == "cuda" and order["share"] > 1:  # who wants too much fails alone, and is told so
         torch.cuda.set_per_process_memory_fraction(1 / order["share"])
@@ -109,10 +111,6 @@ def summary_of(specs: list[Spec], store: Store, stopped: str) -> Summary:
                 left.add(spec.cell.id)
                 summary.left.append(name)
     return summary
-
-
-def _unsettled(specs: list[Spec], store: Store) -> bool:
-    return any(standing_of(spec, store)[0] in ("free", "waits") for spec in specs)
 
 
 def _claims(specs: list[Spec], store: Store) -> int:

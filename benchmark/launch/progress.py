@@ -77,7 +77,7 @@ class Display:
     def _note(self, facts: dict[str, object]) -> None:
         """What `status --watch` reads."""
         if self.folder:
-            aside = self.folder / f".now.{os.getpid()}"
+            aside = self.folder / f".now.{os.getpid()}.tmp"
             aside.write_text(json.dumps(facts))
             aside.replace(self.folder / "now.json")
 

@@ -19,7 +19,6 @@ class How:
     methods: tuple[str, ...]
     launch: str  # one command typed once: what failed in it is not tried again by it
     save_every: float = 60.0  # seconds between checkpoints
-    force: bool = False  # even what is done, from the start
 
 
 @dataclass(frozen=True)
@@ -27,14 +26,34 @@ class Spec:
     cell: Cell
     how: How
     instead_of: tuple[str, ...] = ()  # records there are already, which are not what was asked for
+    forced_by: str = ""  # the launch that asked for it although it may have been done
+
+    @property
+    def afresh(self) -> bool:
+        """From the start, whatever checkpoint there is; a launch that goes on with what another forced does not."""
+        return self.forced_by == self.how.launch
 
 
 def write_spec(spec: Spec, store: Store) -> None:
-    text = {"cell": spec.cell.asked(), "how": asdict(spec.how), "instead_of": list(spec.instead_of)}
+    text = {
+        "cell": spec.cell.asked(),
+        "how": asdict(spec.how),
+        "instead_of": list(spec.instead_of),
+        "forced_by": spec.forced_by,
+    }
     write_safely(store.run_folder(spec.cell.id) / "spec.json", (json.dumps(text, indent=1) + "\n").encode())
 
 
 def read_spec(id: str, store: Store) -> Spec:
     text = json.loads((store.run_folder(id) / "spec.json").read_text())
     how = text["how"] | {"methods": tuple(text["how"]["methods"])}
-    return Spec(Cell.model_validate_json(json.dumps(text["cell"])), How(**how), tuple(text["instead_of"]))
+    cell = Cell.model_validate_json(json.dumps(text["cell"]))
+    return Spec(cell, How(**how), tuple(text["instead_of"]), text["forced_by"])
+
+
+def last_spec(id: str, store: Store) -> Spec | None:
+    """What the last launch wrote, if one did and this version can read it."""
+    try:
+        return read_spec(id, store)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

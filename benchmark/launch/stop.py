@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TextIO
@@ -39,9 +39,18 @@ class StopAsked:
     def when_closed(self, pipe: TextIO) -> None:
         """A launcher holds the other end of this pipe; when it dies, its workers stop at a checkpoint."""
 
-        def wait() -> None:
-            while pipe.readline():
-                pass
+        def stop() -> None:
             self.why = self.why or "its launcher is gone"
 
-        threading.Thread(target=wait, daemon=True).start()
+        at_the_end_of(pipe, stop)
+
+
+def at_the_end_of(pipe: TextIO, do: Callable[[], None]) -> None:
+    """Once whoever holds the other end is gone, however it went."""
+
+    def wait() -> None:
+        while pipe.readline():
+            pass
+        do()
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -1,5 +1,6 @@
 """A cell that several processes train together: torchrun starts them, this file is what each of them does."""
 
+import os
 import subprocess
 import sys
 import time
@@ -14,9 +15,10 @@ from benchmark.execute import assist, execute
 from benchmark.launch.lease import Lease
 from benchmark.launch.progress import Display
 from benchmark.launch.spec import read_spec
-from benchmark.launch.stop import StopAsked
+from benchmark.launch.stop import StopAsked, at_the_end_of
 from benchmark.store import Store
 
+DIED = 70  # exit code of a process whose worker is gone
 GRACE = 60.0  # seconds until processes that were asked to stop are stopped
 
 
@@ -28,7 +30,7 @@ def train_together(cell: Cell, store: Store, lease: Lease, stop: StopAsked, forc
     """The worker's side: start them, keep the lease alive, pass a wish to stop on."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={cell.gpus}"]
     command += ["-m", "benchmark", "rank", cell.id, str(store.root.resolve()), *(["--force"] if force else [])]
-    group = subprocess.Popen(command, start_new_session=True)
+    group = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     asked = 0.0
     try:
         while group.poll() is None:
@@ -43,12 +45,13 @@ def train_together(cell: Cell, store: Store, lease: Lease, stop: StopAsked, forc
         if group.poll() is None:
             group.kill()
             group.wait()
+        assert group.stdin
+        group.stdin.close()  # what torchrun has left alive ends now
     if stop():
         raise Stopped
     if group.returncode:
-        last = (Attempts(store.run_folder(cell.id)).lines() or [{}])[-1]
-        if last.get("event") == "end":
-            raise RuntimeError(str(last["why"]))
+        if (lines := Attempts(store.run_folder(cell.id)).lines()) and lines[-1].event == "end":
+            raise RuntimeError(lines[-1].why)
         raise Died(f"one of its {cell.gpus} processes died")
 
 
@@ -56,6 +59,7 @@ def rank_main(id: str, root: Path, force: bool) -> None:
     """One of the processes: the leader writes, the others assist."""
     from benchmark.launch.local import desk_for
 
+    at_the_end_of(sys.stdin, lambda: os._exit(DIED))  # its worker is gone, and another may have the cell already
     store = Store(root)
     spec = read_spec(id, store)
     stop = StopAsked()
@@ -68,7 +72,7 @@ def rank_main(id: str, root: Path, force: bool) -> None:
                 display.begin(0, spec.cell.name, store.run_folder(id))
                 execute(spec.cell, replace(desk, watch=display.watch, say=display.say), force=force)
             else:
-                assist(spec.cell, replace(desk, say=lambda line: None))
+                assist(spec.cell, replace(desk, say=lambda line: None), force=force)
         except Stopped:
             pass
     ranks.leave()

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.launch.lease import Holder, state
+from benchmark.launch.lease import STALE, Holder, silent_for, state
 from benchmark.matrix import Entry
 from benchmark.store import Store
 
@@ -33,6 +33,9 @@ def _place(entry: Entry, store: Store) -> Place:
         return Place(entry, entry.state, entry.why)
     last = state(folder)
     if last.taken and last.holder and not last.holder.is_dead():
+        if (silent := silent_for(folder, last)) > STALE:
+            why = f"its worker on {last.holder.host} has been silent for {silent / 60:.0f} min"
+            return Place(entry, entry.state, why)
         return Place(entry, "running", f"on {last.holder.host}", last.holder, _noted(store, entry.id))
     if last.ending == "failed":
         return Place(entry, "failed", last.why)

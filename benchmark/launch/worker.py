@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from benchmark.engine import checkpoint
 from benchmark.errors import NoData, Stopped, UserError
 from benchmark.execute import Desk, execute
-from benchmark.launch.lease import Holder, Lease, LeaseLost, Watch, state
+from benchmark.launch.lease import STALE, Holder, Lease, LeaseLost, Watch, state
 from benchmark.launch.progress import Display
 from benchmark.launch.spec import Spec
 from benchmark.launch.stop import StopAsked
@@ -23,6 +24,7 @@ from benchmark.run import Run
 from benchmark.store import Store, Stored
 
 POLL = 0.5  # seconds until a cell that another worker has is looked at again
+PATIENCE = 30.0  # seconds without work until it is said who is waited for
 TRIES = 3  # workers that may die on one cell, none getting any further, before it counts as failed
 Standing = Literal["done", "diverged", "failed", "blocked", "waits", "free"]
 
@@ -43,6 +45,7 @@ def work(specs: list[Spec], desk: Desk, stop: StopAsked, display: Display, *, de
     watch = Watch()
     waiting = {spec.cell.id: spec for spec in specs}
     unusable: dict[str, str] = {}  # data set -> why: said once, not tried for each of its cells
+    idle_since, told = time.monotonic(), set[str]()
     while waiting and not stop():
         moved = False
         for id, spec in list(waiting.items()):
@@ -63,8 +66,21 @@ def work(specs: list[Spec], desk: Desk, stop: StopAsked, display: Display, *, de
             elif standing != "waits" and standing != "free":
                 del waiting[id]
                 moved = True
-        if not moved:
-            time.sleep(POLL)
+        if moved:
+            idle_since = time.monotonic()
+            continue
+        if time.monotonic() - idle_since > PATIENCE:
+            for spec in (spec for id, spec in waiting.items() if id not in told):
+                told.add(spec.cell.id)
+                _say_who_has(spec, desk.store, display)
+        time.sleep(POLL)
+
+
+def _say_who_has(spec: Spec, store: Store, display: Display) -> None:
+    now = state(store.run_folder(spec.cell.id))
+    if now.taken and now.holder:
+        who = f"process {now.holder.pid} on {now.holder.host or 'a machine unknown'} has it"
+        display.say(f"waiting  {spec.cell.name}: {who}; once silent for {STALE / 60:.0f} min it is taken over")
 
 
 def standing_of(spec: Spec, store: Store, among: Iterable[str] = ()) -> tuple[Standing, str]:
@@ -85,6 +101,11 @@ def standing_of(spec: Spec, store: Store, among: Iterable[str] = ()) -> tuple[St
     return "free", ""
 
 
+def unsettled(spec: Spec, store: Store) -> bool:
+    """Whether its launch has something left to do for it."""
+    return standing_of(spec, store)[0] in ("free", "waits")
+
+
 def finished(spec: Spec, store: Store) -> Stored | None:
     """The record that was asked for: a current one, or a new one where the old were not enough."""
     found = [s for s in store.of(spec.cell.id) if s.content not in spec.instead_of]
@@ -95,13 +116,9 @@ def finished(spec: Spec, store: Store) -> Stored | None:
     return found[-1]
 
 
-def newest_checkpoint(folder: Path) -> str:
-    return max((path.name for path in folder.glob("checkpoint-*")), default="")
-
-
 def _claim(spec: Spec, store: Store, watch: Watch) -> Lease | None:
     folder = store.run_folder(spec.cell.id)
-    return watch.claim(folder, Holder.me(spec.how.launch, newest_checkpoint(folder)))
+    return watch.claim(folder, Holder.me(spec.how.launch, checkpoint.newest(folder)))
 
 
 def _run(
@@ -109,6 +126,7 @@ def _run(
 ) -> None:
     """Under its lease, from claim to record, or to the reason why not."""
     cell = spec.cell
+    desk.store.sweep(cell.id)
     if cell.data in unusable:
         lease.give_back("failed", unusable[cell.data])
         return
@@ -122,7 +140,7 @@ def _run(
 
     before = lease.before.holder
     first = before is None or before.launch != spec.how.launch
-    force = spec.how.force and first
+    force = spec.afresh and first
     try:
         if cell.gpus > 1:
             train_together(cell, desk.store, lease, stop, force)

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from uuid import uuid4
 
 from benchmark.errors import UnknownName, UserError
 from benchmark.evidence.pins import path_for, read_pins
-from benchmark.launch.spec import How, Spec
+from benchmark.launch.spec import How, Spec, last_spec
 from benchmark.launch.stop import BUDGET_SPENT
 from benchmark.matrix import Entry, counts, estimate, known_hours, matrix
 from benchmark.store import Store
@@ -78,9 +79,10 @@ def run_suite(
         how = How(
             device=device, mode=mode, threads=threads or (1 if jobs > 1 else None), packed=packed,
             data=str(data_root(data).resolve()), methods=tuple(str(path.resolve()) for path in methods_from),
-            launch=uuid4().hex, force=force,
+            launch=uuid4().hex,
         )  # fmt: skip
-        specs = [_spec(entry, how, store) for entry in in_order(todo, seconds, suite.name, tier)]
+        ordered = in_order(todo, seconds, suite.name, tier)
+        specs = _forced(ordered, how, store) if force else [_spec(entry, how, store) for entry in ordered]
         if launcher == "slurm":
             return _hand_over(suite, todo, specs, store, jobs, as_json)
         if launcher == "process":
@@ -112,10 +114,24 @@ def in_order(todo: list[Entry], budget: float | None, suite: str, tier: str) -> 
     return sorted(todo, key=lambda e: (e.id not in pinned, round(e.hours or 0.0, 3), e.cell.seed))
 
 
-def _spec(entry: Entry, how: How, store: Store) -> Spec:
+def _spec(entry: Entry, how: How, store: Store, forced_by: str = "") -> Spec:
     """A cell that is done already and asked for again wants a new record."""
     there = tuple(s.content for s in store.of(entry.id))
-    return Spec(entry.cell, how, there)
+    return Spec(entry.cell, how, there, forced_by)
+
+
+def _forced(todo: list[Entry], how: How, store: Store) -> list[Spec]:
+    """All of it from the start; but where an earlier --force was interrupted, what that one had left."""
+    from benchmark.launch.worker import unsettled
+
+    before = {entry.id: spec for entry in todo if (spec := last_spec(entry.id, store)) and spec.forced_by}
+    unfinished = {spec.forced_by for spec in before.values() if unsettled(spec, store)}
+    return [
+        replace(before[entry.id], how=how)
+        if entry.id in before and before[entry.id].forced_by in unfinished
+        else _spec(entry, how, store, forced_by=how.launch)
+        for entry in todo
+    ]
 
 
 def _close(name: str, entries: list[Entry], summary: "Summary | None", as_json: bool) -> int:

@@ -3,7 +3,7 @@
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -16,6 +16,9 @@ from benchmark.matrix import known_hours, matrix
 from benchmark.store import Store
 from benchmark.suite import plan
 from benchmark.suite_file import known, read
+
+if TYPE_CHECKING:
+    from benchmark.engine.attempts import Line
 
 LAST = 10  # lines of a run's log
 EVERY = 1.0  # seconds between two looks
@@ -113,15 +116,15 @@ def _status_of_run(id: str, store: Store) -> dict[str, Any]:
     return report | {f"log {number - len(said)}": line for number, line in enumerate(said)}
 
 
-def _attempts(lines: list[dict[str, Any]]) -> dict[str, str]:
+def _attempts(lines: "list[Line]") -> dict[str, str]:
     """Each try: when and where it began, and how it ended; a killed one left no end."""
     told: dict[str, str] = {}
     for line in lines:
-        if line["event"] == "start":
-            began = datetime.fromtimestamp(line["when"], UTC)
-            about = f"{began:%Y-%m-%d %H:%M:%S} on {line['host']}, process {line['pid']}"
-            last = f"attempt {line['attempt']}"
+        if line.event == "start":
+            began = datetime.fromtimestamp(line.when, UTC)
+            about = f"{began:%Y-%m-%d %H:%M:%S} on {line.host}, process {line.pid}"
+            last = f"attempt {line.attempt}"
             told[last] = f"{about}: at work, or killed"
         elif told:
-            told[last] = f"{about}: {line.get('ending', '')} {line.get('why', '')}".strip()
+            told[last] = f"{about}: {line.ending} {line.why}".strip()
     return told

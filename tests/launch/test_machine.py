@@ -1,0 +1,117 @@
+"""What a machine can do to a run: no memory, no disk, a clock set back."""
+
+import os
+import signal
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmark import find
+from benchmark.engine.attempts import Attempts
+from benchmark.engine.environment import Environment
+from benchmark.execute import execute
+from benchmark.launch.local import summary_of
+from benchmark.run import Run
+from benchmark.store import Store
+from benchmark.verbs.status import show_status
+from tests.conftest import make_desk, recipe, tiny
+from tests.forked import end_of, in_child
+from tests.launch.common import MATRIX, SHORT, asked, go, launched
+
+
+def test_out_of_memory_is_an_ending_with_advice_and_never_a_smaller_batch(
+    tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    cell, desk = tiny(**SHORT), make_desk(tmp_path, environment)
+    batches: list[int] = []
+
+    def full(self: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+        if len(images) == 1:  # counting
+            return whole(self, images)
+        batches.append(len(images))
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory")
+
+    kind = type(find.load(find.models()[cell.model])(10))
+    whole = kind.forward
+    monkeypatch.setattr(kind, "forward", full)
+    specs = asked([cell], desk.store)
+    go(specs, desk)
+    why = summary_of(specs, desk.store, "").failed[cell.name]
+    assert "out of memory at a peak of" in why
+    assert "let fewer runs share the machine" in why
+    assert batches == [128], "tried once, as it was asked"
+    lines = Attempts(desk.store.run_folder(cell.id)).lines()
+    assert lines[-1].ending == "out of memory"
+
+
+def test_a_results_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(MATRIX.format(last=0, epochs=1))
+    out = tmp_path / "results"
+    out.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", str(out)], check=False)
+    if mount.returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    try:
+        process = launched(tmp_path)
+        said = process.communicate()[0]
+    finally:
+        subprocess.run(["umount", str(out)], check=True)
+    assert process.returncode == 2
+    assert "Read-only file system" in said
+    assert "Traceback" not in said
+
+
+def test_the_status_of_a_run_tells_every_attempt(tmp_path: Path) -> None:
+    """One was killed, one failed, one is at work; and what its log said last."""
+    store = Store(tmp_path)
+    folder = store.run_folder("abc123")
+    Attempts(folder).begin(0.0)
+    Attempts(folder).begin(0.0)
+    Attempts(folder).end("failed", "out of memory")
+    Attempts(folder).begin(0.0)
+    (folder / "log").write_text("epoch 3\n")
+    told = show_status("abc", "full", tmp_path, ())
+    assert [told[f"attempt {n}"].rpartition(": ")[2] for n in (1, 2, 3)] == [
+        "at work, or killed", "failed out of memory", "at work, or killed",
+    ]  # fmt: skip
+    assert f"process {os.getpid()}" in told["attempt 1"]
+    assert "epoch 3" in told.values()
+
+
+def test_a_line_torn_by_a_kill_swallows_no_other(tmp_path: Path) -> None:
+    attempts = Attempts(tmp_path)
+    attempts.begin(0.0)
+    attempts.path.write_text(attempts.path.read_text() + '{"event": "en')
+    assert attempts.begin(0.0) == 2
+    assert [line.event for line in attempts.lines()] == ["start", "start"]
+
+
+def test_a_clock_set_back_an_hour_makes_no_cost_negative(
+    tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import time as clock
+
+    cell = tiny(recipe=recipe(epochs=4, epoch_images=128))
+    desk = make_desk(tmp_path, environment, save_every=0.0)
+    now, steps = clock.time, iter(range(1000))
+
+    def jumps() -> float:
+        return now() - (3600 if next(steps) > 6 else 0)
+
+    def dies(run: Run) -> None:
+        if run.trainer.trained == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def first() -> None:
+        monkeypatch.setattr(clock, "time", jumps)
+        execute(cell, replace(desk, watch=dies))
+
+    assert end_of(in_child(first)) == -signal.SIGKILL
+    record = execute(cell, desk).record
+    assert record.ending == "done"
+    assert 0 <= record.cost.lost < 1 / 60
+    assert min(record.cost.train, record.cost.evaluate) >= 0

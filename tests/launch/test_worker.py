@@ -1,0 +1,268 @@
+"""Workers on one folder: no cell twice, none lost, what fails is named and stops nothing."""
+
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.cell import Cell
+from benchmark.engine import checkpoint
+from benchmark.engine.environment import Environment
+from benchmark.errors import UserError
+from benchmark.launch import lease as leases
+from benchmark.launch import slurm, worker
+from benchmark.launch.lease import Holder, Watch, state
+from benchmark.launch.local import summary_of
+from benchmark.launch.progress import Display
+from benchmark.launch.spec import Spec, read_spec, write_spec
+from benchmark.launch.stop import StopAsked
+from benchmark.launch.view import places
+from benchmark.launch.worker import standing_of
+from benchmark.matrix import Entry
+from benchmark.store import Store
+from benchmark.suite_file import Slurm
+from benchmark.verbs.status import show_status
+from tests.conftest import make_desk, planned, recipe, tiny
+from tests.forked import end_of, in_child
+from tests.launch.common import HOW, SHORT, asked, go, weights
+
+
+def test_two_workers_share_a_matrix_and_the_weights_are_those_of_one(tmp_path: Path, environment: Environment) -> None:
+    cells = [tiny(method, seed=seed, **SHORT) for method in ("one_cycle", "agp", "one_shot") for seed in range(4)]
+    alone = make_desk(tmp_path / "alone", environment)
+    go(asked(cells, alone.store), alone)
+    both = make_desk(tmp_path / "both", environment)
+    specs = asked(cells, both.store)
+    children = [in_child(lambda: go(specs, both)) for _ in range(2)]
+    assert [end_of(child) for child in children] == [0, 0]
+    assert weights(both.store) == weights(alone.store)
+    assert {len(both.store.of(cell.id)) for cell in cells} == {1}, "none twice"
+    workers = {state(both.store.run_folder(cell.id)).holder.pid for cell in cells}  # type: ignore[union-attr]
+    assert workers == set(children), "both had a share"
+
+
+def test_a_child_waits_until_another_worker_is_done_with_its_parent(tmp_path: Path, environment: Environment) -> None:
+    cell, parents = planned("finetune_one_shot", recipe=recipe(epochs=4, epoch_images=128))
+    desk = make_desk(tmp_path, environment)
+    specs = asked([*parents, cell], desk.store)
+    children = [in_child(lambda: go(specs, desk)) for _ in range(2)]
+    assert [end_of(child) for child in children] == [0, 0]
+    assert summary_of(specs, desk.store, "").done == [spec.cell.name for spec in specs]
+
+
+def test_what_fails_stops_nothing_is_named_and_is_tried_again_by_the_next_launch(
+    tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = tiny("one_cycle", **SHORT), tiny("one_shot", **SHORT)
+    desk = make_desk(tmp_path, environment)
+    whole = worker.execute
+
+    def fails(cell: Cell, *rest: Any, **more: Any) -> Any:
+        if cell.id == bad.id:
+            raise RuntimeError("of purpose")
+        return whole(cell, *rest, **more)
+
+    monkeypatch.setattr(worker, "execute", fails)
+    specs = asked([bad, good], desk.store)
+    go(specs, desk)
+    summary = summary_of(specs, desk.store, "")
+    assert summary.done == [good.name]
+    assert summary.failed[bad.name].startswith("RuntimeError: of purpose (test_worker.py:"), "what, and where"
+    go(specs, desk)
+    assert state(desk.store.run_folder(bad.id)).number == 1, "the same launch tries once"
+    monkeypatch.setattr(worker, "execute", whole)
+    again = asked([bad, good], desk.store, replace(HOW, launch="b"))
+    go(again, desk)
+    assert len(summary_of(again, desk.store, "").done) == 2
+
+
+def test_a_child_whose_parent_failed_is_failed_too(
+    tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell, parents = planned("finetune_one_shot", recipe=recipe(epochs=4, epoch_images=128))
+    desk = make_desk(tmp_path, environment)
+    monkeypatch.setattr(worker, "execute", lambda *rest, **more: 1 / 0)
+    specs = asked([*parents, cell], desk.store)
+    go(specs, desk)
+    failed = summary_of(specs, desk.store, "").failed
+    assert "division by zero" in failed[parents[0].name]
+    assert failed[cell.name] == f"its parent {parents[0].id} (start) failed"
+
+
+def test_a_cell_that_kills_its_workers_is_given_up(tmp_path: Path, environment: Environment) -> None:
+    def die() -> None:
+        worker.execute = lambda *rest, **more: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+        go(specs, desk)
+
+    desk = make_desk(tmp_path, environment)
+    specs = asked([tiny(**SHORT)], desk.store)
+    for _ in range(worker.TRIES):
+        assert standing_of(specs[0], desk.store)[0] == "free"
+        assert end_of(in_child(die)) == -signal.SIGKILL
+    go(specs, desk)
+    assert summary_of(specs, desk.store, "").failed[specs[0].cell.name].startswith("3 workers died on it")
+    assert standing_of(replace(specs[0], how=replace(HOW, launch="b")), desk.store)[0] == "free"
+
+
+def test_asked_for_again_a_cell_gets_a_new_record(tmp_path: Path, environment: Environment) -> None:
+    cell, desk = tiny(**SHORT), make_desk(tmp_path, environment)
+    go(asked([cell], desk.store), desk)
+    (old,) = desk.store.of(cell.id)
+    again = Spec(cell, replace(HOW, launch="b"), (old.content,), "b")
+    go([again], desk)
+    assert len(desk.store.of(cell.id)) == 2
+    go([again], desk)
+    assert len(desk.store.of(cell.id)) == 2, "once a launch"
+
+
+def test_a_signal_stops_at_a_checkpoint_and_the_lease_is_given_back(tmp_path: Path, environment: Environment) -> None:
+    cell = tiny(recipe=recipe(epochs=50))
+    desk = make_desk(tmp_path, environment, save_every=1e9)
+    specs = asked([cell], desk.store)
+
+    def run() -> None:
+        stop = StopAsked()
+        with stop.on_signals():
+            go(specs, desk, stop)
+
+    at_work = desk.store.run_folder(cell.id) / "now.json"
+    for number in (signal.SIGTERM, signal.SIGUSR2):
+        child = in_child(run)
+        while not at_work.exists():
+            time.sleep(0.02)
+        os.kill(child, number)
+        assert end_of(child) == 0
+        at_work.unlink()
+        assert state(desk.store.run_folder(cell.id)).ending == "interrupted"
+        assert checkpoint.newest(desk.store.run_folder(cell.id))
+
+
+def test_what_a_worker_is_told_survives_its_file(tmp_path: Path) -> None:
+    cell, _ = planned("finetune_one_shot")
+    spec = Spec(cell, replace(HOW, methods=("/a", "/b"), threads=None), ("x", "y"), "a")
+    write_spec(spec, Store(tmp_path))
+    assert read_spec(cell.id, Store(tmp_path)) == spec
+
+
+def test_a_child_whose_parent_was_interrupted_is_left_and_has_not_failed(tmp_path: Path) -> None:
+    cell, parents = planned("finetune_one_shot", recipe=recipe(epochs=4, epoch_images=128))
+    store = Store(tmp_path)
+    specs = asked([*parents, cell], store)
+    summary = summary_of(specs, store, "SIGINT")
+    assert (len(summary.left), summary.failed) == (len(specs), {})
+
+
+def test_failures_of_cells_that_are_called_alike_are_all_told(
+    tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "execute", lambda *rest, **more: 1 / 0)
+    desk = make_desk(tmp_path, environment)
+    specs = asked([tiny("one_cycle", config={"alpha": alpha}, **SHORT) for alpha in (13.0, 15.0)], desk.store)
+    go(specs, desk)
+    assert len(summary_of(specs, desk.store, "").failed) == 2
+
+
+def test_a_full_disk_costs_its_cell_and_no_other(
+    tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = make_desk(tmp_path, environment)
+    specs = asked([tiny("one_cycle", seed=seed, **SHORT) for seed in range(2)], desk.store)
+    whole = leases.Lease.give_back
+
+    def full(lease: leases.Lease, ending: str, why: str = "") -> None:
+        if lease.path.parent.name == specs[0].cell.id:
+            raise UserError("No space left on device")
+        whole(lease, ending, why)
+
+    monkeypatch.setattr(leases.Lease, "give_back", full)
+    monkeypatch.setattr(worker, "execute", lambda cell, *rest, **more: 1 / 0)
+    go(specs, desk)
+    summary = summary_of(specs, desk.store, "")
+    assert list(summary.failed) == [specs[1].cell.name]
+    assert summary.left == [specs[0].cell.name]
+
+
+@pytest.mark.parametrize("garbage", [b"", b"5", b"[]", b'{"host": "a", "pid": 1}', b"\xff\xfe", b"\0" * 9])
+def test_garbage_in_one_run_folder_stops_nobody(garbage: bytes, tmp_path: Path, environment: Environment) -> None:
+    desk = make_desk(tmp_path, environment)
+    specs = asked([tiny("one_cycle", seed=seed, **SHORT) for seed in range(2)], desk.store)
+    folder = desk.store.run_folder(specs[0].cell.id)
+    for name in ("lease.0001", "now.json", "slurm.json"):
+        (folder / name).write_bytes(garbage)
+    assert state(folder).taken, "whose it is nobody knows; it is waited for"
+    assert slurm.job_of(specs[0].cell.id, desk.store) == ""
+    assert Watch(stale=0).claim(folder, Holder.me("b")) or Watch(stale=0).claim(folder, Holder.me("b"))
+    go(specs[1:], desk)
+    assert summary_of(specs, desk.store, "").done == [specs[1].cell.name]
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"5\n[]\nnull\n", b'{"event": "start"}\n', b'{"event": "end", "when": NaN}\n', b"\xff\0"]
+)
+def test_garbage_beside_checkpoints_and_among_attempts_is_passed_over(
+    garbage: bytes, tmp_path: Path, environment: Environment
+) -> None:
+    desk = make_desk(tmp_path, environment)
+    specs = asked([tiny("one_cycle", **SHORT)], desk.store)
+    folder = desk.store.run_folder(specs[0].cell.id)
+    (folder / "attempts.jsonl").write_bytes(garbage)
+    (folder / "checkpoint-of-mine").write_bytes(garbage)
+    (folder / "checkpoint-000007").mkdir()
+    assert show_status(specs[0].cell.id, "full", desk.store.root, ())["lost seconds"] == 0
+    go(specs, desk)
+    assert summary_of(specs, desk.store, "").done == [specs[0].cell.name]
+    assert desk.store.of(specs[0].cell.id)[0].record.how.attempts == 1
+    assert (folder / "checkpoint-of-mine").read_bytes() == garbage
+
+
+def test_what_killed_writers_left_is_removed_by_whoever_has_the_lease(tmp_path: Path, environment: Environment) -> None:
+    desk = make_desk(tmp_path, environment)
+    specs = asked([tiny("one_cycle", **SHORT)], desk.store)
+    run, id = desk.store.run_folder(specs[0].cell.id), specs[0].cell.id
+    records, kept = desk.store.root / "records" / id, desk.store.weights("").parent
+    for folder in (records, kept):
+        folder.mkdir(parents=True)
+    mine = [run / ".checkpoint-000001.ab.tmp", run / ".now.7.tmp", records / ".x.json.ab.tmp"]
+    old, others = [run / ".spec.json.ab.tmp", kept / ".x.ab.tmp"], [run / ".slurm.json.ab.tmp", kept / ".y.ab.tmp"]
+    for path in (*mine, *old, *others):
+        path.write_bytes(b"torn")
+    for path in old:
+        os.utime(path, (time.time() - 90000,) * 2)
+    go(specs, desk)
+    assert summary_of(specs, desk.store, "").done == [specs[0].cell.name]
+    assert not any(path.exists() for path in (*mine, *old))
+    assert all(path.exists() for path in others), "somebody may be writing them now"
+
+
+def test_who_has_a_cell_elsewhere_is_named_while_it_is_waited_for(
+    tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, said = make_desk(tmp_path, environment), list[str]()
+    specs = asked([tiny("one_cycle", **SHORT)], desk.store)
+    folder = desk.store.run_folder(specs[0].cell.id)
+    assert Watch().claim(folder, replace(Holder.me("a"), host="far", namespace="another machine", pid=77))
+    monkeypatch.setattr(worker, "PATIENCE", 0.0)
+    monkeypatch.setattr(worker, "POLL", 0.01)
+    monkeypatch.setattr(Display, "say", lambda self, line: said.append(line))
+    go(specs, desk, StopAsked(0.3))
+    assert said == [f"waiting  {specs[0].cell.name}: process 77 on far has it; once silent for 15 min it is taken over"]
+    (place,) = places([Entry(specs[0].cell.id, specs[0].cell, "pending")], desk.store)
+    assert (place.state, place.why) == ("running", "on far")
+    os.utime(folder / "lease.0001", (time.time() - 1800,) * 2)
+    (place,) = places([Entry(specs[0].cell.id, specs[0].cell, "pending")], desk.store)
+    assert (place.state, place.why) == ("pending", "its worker on far has been silent for 30 min")
+
+
+def test_slurm_gets_an_array_for_each_time_class_and_generation(tmp_path: Path) -> None:
+    specs = asked([tiny(seed=seed) for seed in range(4)], Store(tmp_path))
+    first, second, third, fourth = (spec.cell.id for spec in specs)
+    hours = {first: 0.2, second: 0.2, third: 3.0}  # nobody knows the fourth's
+    ((*batches,),) = slurm._batches(specs, hours, Slurm())
+    assert [(batch.minutes, len(batch.specs)) for batch in batches] == [(30, 2), (480, 1), (1440, 1)]
+    assert batches[-1].specs[0].cell.id == fourth
+    ((*one,),) = slurm._batches(specs, hours, Slurm(time=7))
+    assert [(batch.minutes, len(batch.specs)) for batch in one] == [(7, 4)]
