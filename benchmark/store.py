@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from benchmark.canonical import canonical, digest
+from benchmark.cell import PROTOCOL
 from benchmark.errors import Damaged, UserError
 from benchmark.record import FORMAT, Record, Side
 
@@ -145,6 +146,8 @@ class Store:
             record = Record.model_validate_json(data)
         except (ValidationError, ValueError, AttributeError) as error:
             raise Damaged(f"{path}: not a record: {str(error).splitlines()[0]}") from None
+        if record.cell.protocol != PROTOCOL:
+            raise Damaged(f"{path}: made under protocol {record.cell.protocol}, this version's is {PROTOCOL}")
         if not digest(found["cell"]) == record.id == path.parent.name:
             raise Damaged(f"{path}: its id is not that of the cell it holds")
         return Stored(record, path)

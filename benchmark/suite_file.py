@@ -57,6 +57,7 @@ class SuiteFile(Spec):
     data: str
     seeds: Seeds
     threads: Annotated[int, Field(gt=0)] | None = None
+    smoke: bool = False  # small cells, each checked by itself within a measured tolerance; else seeds against seeds
     recipe: dict[str, dict[str, JsonValue]]
     table: list[Table]
     small: Small | None = None

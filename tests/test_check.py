@@ -28,6 +28,7 @@ from benchmark.record import Record
 from benchmark.report.verdicts import as_json, as_junit, as_markdown
 from benchmark.store import Store, pack_side
 from benchmark.suite import Planned
+from benchmark.suite_file import read
 from benchmark.verbs import evidence
 from methods import one_cycle
 from tests.conftest import make_desk, recipe, tiny
@@ -65,7 +66,7 @@ def smoke(monkeypatch: pytest.MonkeyPatch, points: float | None = 100.0) -> None
 
 
 def judged(desk: Desk, pin: Pin, *cells: Cell) -> Report:
-    return check("s", places(*(cells or (CELL,))), [pin], desk.store)
+    return check("s", places(*(cells or (CELL,))), [pin], desk.store, smoke=bool(module.tolerances_of("s")))
 
 
 def test_the_same_code_passes_here_and_on_another_processor(
@@ -171,12 +172,12 @@ def test_what_is_missing_is_said(tmp_path: Path, environment: Any, pinned: Pin) 
     desk = make_desk(tmp_path, environment)
     assert [line.why for line in judged(desk, pinned).lines] == ["no record of it"]
     execute(CELL, desk)
-    unpinned = check("s", places(CELL), [replace(pinned, cell="0" * 16, row="0" * 16)], desk.store)
+    unpinned = check("s", places(CELL), [replace(pinned, cell="0" * 16, row="0" * 16)], desk.store, smoke=False)
     assert [line.verdict for line in unpinned.lines] == ["no pin", "not measured"]
     assert unpinned.exit == 4
-    empty = check("s", places(tiny("agp")), [], make_desk(tmp_path / "empty", environment).store)
+    empty = check("s", places(tiny("agp")), [], make_desk(tmp_path / "empty", environment).store, smoke=False)
     assert ("nothing is pinned and nothing measured" in empty.lines[0].why, empty.exit) == (True, 4)
-    gone = check("s", places(tiny("agp")), [pinned], desk.store)
+    gone = check("s", places(tiny("agp")), [pinned], desk.store, smoke=False)
     assert [(line.verdict, line.why) for line in gone.lines] == [
         ("not measured", "pinned; the suite asks for it no longer")
     ]
@@ -297,7 +298,7 @@ def test_a_suite_without_a_tolerance_is_judged_by_its_seeds(
     mean, count = new
     store = seeded(tmp_path / "new", record, spread(mean, 10, count), fingerprint="elsewhere")
     planned = places(*(CELL.model_copy(update={"seed": seed}) for seed in range(30)))
-    report = check("s", planned, pins, store)
+    report = check("s", planned, pins, store, smoke=False)
     (line,) = [line for line in report.lines if line.tier == "statistical"]
     assert line.verdict == verdict, line.why
     assert report.exit == exit
@@ -317,7 +318,9 @@ def test_rows_of_other_recipes_are_other_rows_and_other_devices_no_seeds(
     seeded(new, record, spread(80.0, 10, 5), fingerprint="elsewhere")
     seeded(new, shorter, spread(78.0, 10, 5), fingerprint="elsewhere")
     cells = [r.cell.model_copy(update={"seed": seed}) for r in (record, shorter) for seed in range(15)]
-    lines = [line for line in check("s", places(*cells), pins, Store(new)).lines if line.tier == "statistical"]
+    lines = [
+        line for line in check("s", places(*cells), pins, Store(new), smoke=False).lines if line.tier == "statistical"
+    ]
     assert [line.verdict for line in lines] == ["pass", "inconclusive"]
     assert [(line.numbers["pins"], line.numbers["pinned_mean"]) for line in lines] == [(10, 80.0), (10, 80.0)]
 
@@ -333,7 +336,7 @@ def test_one_network_under_several_seeds_is_no_sample(
         cell = record.cell.model_copy(update={"seed": seed})
         copies.add(record.model_copy(update={"id": cell.id, "cell": cell}), b"side")
     planned = places(*(CELL.model_copy(update={"seed": seed}) for seed in range(15)))
-    report = check("s", planned, [pin_of(stored, old) for stored in old.all()], copies)
+    report = check("s", planned, [pin_of(stored, old) for stored in old.all()], copies, smoke=False)
     (line,) = [line for line in report.lines if line.tier == "statistical"]
     assert (line.verdict, line.why) == ("not comparable", "one network under seeds 10 and 11 and 12 and 13 and 14")
 
@@ -419,6 +422,17 @@ def test_a_network_without_a_measured_tolerance_is_not_judged(
     report = judged(run(tmp_path, elsewhere), replace(pinned, weights="other"))
     assert (report.lines[1].verdict, report.exit) == ("not comparable", 4)
     assert "no tolerance was measured" in report.lines[1].why
+
+
+def test_a_missing_table_of_tolerances_is_said_and_makes_no_sample_of_single_cells(
+    tmp_path: Path, elsewhere: Any, pinned: Pin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smoke(monkeypatch, None)
+    store = run(tmp_path, elsewhere).store
+    report = check("s", places(CELL), [replace(pinned, weights="other")], store, smoke=True)
+    assert [line.tier for line in report.lines] == ["counts", "smoke"]
+    assert "no tolerance was measured" in report.lines[1].why
+    assert read("quick").file.smoke
 
 
 def test_a_small_cell_of_another_device_is_not_judged(

@@ -132,6 +132,36 @@ def test_a_row_that_cannot_be_is_named(tmp_path: Path, line: str, says: str) -> 
         read(path)
 
 
+@pytest.mark.parametrize(
+    ("model", "data", "dense", "kept", "printed"),
+    [
+        ("resnet18", "imagenet", "25.56", "17.56", "68.70"),  # consistent, of another network
+        ("resnet50", "imagenet", "11.21", "2.77", "24.71"),
+        ("resnet56", "cifar10", "1.71", "0.86", "50.29"),  # twice as many as there are
+    ],
+)
+def test_a_dense_network_that_is_another_is_refused(
+    tmp_path: Path, model: str, data: str, dense: str, kept: str, printed: str
+) -> None:
+    path = tmp_path / "wrong.csv"
+    path.write_text(percent(model, dense, kept, printed).replace(f"{model},d,", f"{model},{data},"))
+    with pytest.raises(UserError, match=rf"wrong\.csv:2: {model} on {data} has [\d.]+ M params, not {dense}"):
+        read(path)
+
+
+def test_a_percentage_without_a_dense_row_is_one_of_the_network_that_is_counted_here(tmp_path: Path) -> None:
+    path, (head, _, *rest) = tmp_path / "s.csv", percent("resnet50", "25.56", "6.32", "24.71").splitlines()
+    known = "\n".join([head, *rest]).replace("resnet50,d,", "resnet50,imagenet,")
+    path.write_text(known)
+    assert [row.value for row in read(path)] == [6.32]
+    path.write_text(known.replace("6.32", "2.77"))
+    with pytest.raises(UserError, match=r"2\.77 at 24\.71 % implies 11\.21 in all; it is 25\.56"):
+        read(path)
+    path.write_text(known.replace(",M,", ",million,"))
+    with pytest.raises(UserError, match="unit 'million' of params"):
+        read(path)
+
+
 def test_every_wrong_line_is_named_not_only_the_first(tmp_path: Path) -> None:
     path = tmp_path / "wrong.csv"
     path.write_text(rows("s,p,rumour,m,n,d,none,,top1,73,%,,", "s,p,author_log,m,n,d,none,,top1,x,%,,"))

@@ -68,6 +68,15 @@ def test_a_record_under_another_id_is_refused(copy: tuple[Store, Path], capsys: 
     assert "its id is not that of the cell" in capsys.readouterr().err
 
 
+def test_a_record_of_another_protocol_is_named_and_not_averaged(
+    made: tuple[Store, Stored], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell = made[1].record.cell.model_copy(update={"protocol": 2})
+    Store(tmp_path).add(made[1].record.model_copy(update={"id": cell.id, "cell": cell}), b"side")
+    assert list(Store(tmp_path).all()) == []
+    assert "made under protocol 2, this version's is 1" in capsys.readouterr().err
+
+
 def test_a_damaged_side_file_is_named(copy: tuple[Store, Path]) -> None:
     store, _ = copy
     (stored,) = store.all()

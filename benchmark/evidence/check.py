@@ -2,8 +2,8 @@
 
     counts        integers that no processor changes: MACs, parameters, what is zero in each layer after
                   each epoch, the target met, the last epoch reported. Equality, for every cell.
-    smoke         small cells: equal weights where the environment is equal, else the accuracy within a tolerance
-                  that was measured over processors and threads and stands beside the pins.
+    smoke         suites that say `smoke = true`, of small cells: equal weights where the environment is equal, else the
+                  accuracy within a tolerance that was measured over processors and threads and stands beside the pins.
     statistical   every other suite: seeds against pinned seeds, as gate.py decides.
 
 A record of other code is never judged: "not measured".
@@ -48,12 +48,14 @@ class Report:
         return exit_code([line.verdict for line in self.lines])
 
 
-def check(suite: str, planned: list[Planned], pins: list[Pin], store: Store, *, whole: bool = True) -> Report:
+def check(
+    suite: str, planned: list[Planned], pins: list[Pin], store: Store, *, smoke: bool, whole: bool = True
+) -> Report:
     """Every planned cell that is pinned or measured; a cell that is neither is nobody's business.
 
     `whole` says that `planned` is all of the suite: a pin of something else is then out of date.
     """
-    tolerances = tolerances_of(suite)
+    tolerances = tolerances_of(suite) if smoke else {}
     cells = {p.id: p for p in planned}
     of_cell, of_row = _by(pins, "cell"), _by(pins, "row")
     measured = {id: current(p, store) for id, p in cells.items()}
@@ -62,20 +64,20 @@ def check(suite: str, planned: list[Planned], pins: list[Pin], store: Store, *, 
     lines: list[Line] = []
     for id, p in cells.items():
         mine, records = of_cell.get(id, []), measured[id]
-        seeds_decide = not tolerances and rows[id] in begun  # then one seed may stand for another
+        seeds_decide = not smoke and rows[id] in begun  # then one seed may stand for another
         if records and (fitting := mine or (of_row.get(rows[id], []) if seeds_decide else [])):
             lines.append(_counts(p.cell, fitting[-1], records[-1], store, own=bool(mine)))
-            if tolerances:
+            if smoke:
                 lines.append(_smoke(p.cell, mine, records[-1], tolerances.get(p.cell.model)))
         elif records:
             lines.append(Line("counts", p.cell.name, "no pin", "measured, never pinned"))
         elif mine and not seeds_decide:
             lines.append(Line("counts", p.cell.name, "not measured", _why_not(p, store)))
     if whole:
-        asked = set(cells) if tolerances else set(rows.values())
-        gone = [pin for pin in pins if (pin.cell if tolerances else pin.row) not in asked]
+        asked = set(cells) if smoke else set(rows.values())
+        gone = [pin for pin in pins if (pin.cell if smoke else pin.row) not in asked]
         lines += [Line("counts", pin.name, "not measured", "pinned; the suite asks for it no longer") for pin in gone]
-    if not tolerances:
+    if not smoke:
         judged = {id: records[-1] for id, records in measured.items() if records}
         lines += _statistical(cells, rows, of_row, judged)
     if not lines:

@@ -84,5 +84,5 @@ def read(path: Path = PATH) -> list[Tolerance]:
 
 
 def tolerances_of(suite: str) -> dict[str, float]:
-    """Points by network; empty where the suite's cells are judged by seeds, not one by one."""
+    """Points by network; empty where none was measured."""
     return {each.model: each.points for each in read() if each.suite == suite}

@@ -65,7 +65,8 @@ def check_suite(
             raise UserError(f"neither {out} nor {against} holds a record of {suite.name}")
         report = Checked(suite.name, lines)
     else:
-        report = check(suite.name, plan(suite, tier), read_pins(path_for(suite.name, tier)), Store(out), whole=not sets)
+        pins, smoke = read_pins(path_for(suite.name, tier)), suite.file.smoke
+        report = check(suite.name, plan(suite, tier), pins, Store(out), smoke=smoke, whole=not sets)
     if junit:
         write_safely(junit, as_junit(report).encode())
     if summary:
