@@ -35,6 +35,7 @@ from benchmark.cell import CHANNEL_KINDS, Cell
 from benchmark.engine.batches import generator
 from benchmark.engine.evaluate import evaluate
 from benchmark.engine.meter import Meter
+from benchmark.engine.precision import rounds
 from benchmark.engine.training import Callback, Diverged, Penalty, Trainer
 from benchmark.errors import UserError
 from benchmark.network import masks
@@ -294,7 +295,7 @@ class Run:
             self.channels,
             self.trainer.buffers,
             self.kind,
-            bf16=self.cell.recipe.precision == "bf16",
+            bf16=self.cell.recipe.precision == "bf16" and not rounds(batches.device.type),
             spend=self._spend_on_search,
         )
         before = _versions(network)

@@ -27,7 +27,7 @@ class View:
     channels: Channels | None
     buffers: dict[str, Tensor]
     kind: str  # of the cell's target: macs, params or channels
-    bf16: bool = False  # does the recipe train in bf16?
+    bf16: bool = False  # does the recipe train in bf16, and is that faster here?
     spend: Callable[[int], None] = lambda macs: None
 
     def images(self, count: int, *, augmented: bool = False) -> tuple[Tensor, Tensor]:

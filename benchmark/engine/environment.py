@@ -12,6 +12,7 @@ from typing import Literal
 import psutil
 import torch
 
+from benchmark.engine.precision import rounds
 from benchmark.errors import UserError
 
 Mode = Literal["repeatable", "fast"]
@@ -37,7 +38,7 @@ class Environment:
         parts += (
             [self.device_name, torch.version.cuda or "", _driver()]
             if self.device.type == "cuda"
-            else [str(self.threads)]
+            else [str(self.threads), *(["bf16 by fp32"] if rounds("cpu") else [])]
         )
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 

@@ -24,7 +24,18 @@ def bench(networks: list[str], device: str, threads: int | None, compile: bool) 
 
 def as_text(about: dict[str, Any], found: list[Speed]) -> str:
     lines = [", ".join(f"{key} {value}" for key, value in about.items()), ""]
-    head = ["network", "plain, 0 workers", "2 workers", "eager", "graph", "ratio", "compiled", "pays after", "of peak"]
+    head = [
+        "network",
+        "plain, 0 workers",
+        "2 workers",
+        "eager",
+        "graph",
+        "ratio",
+        "fast mode",
+        "compiled",
+        "pays after",
+        "of peak",
+    ]
     body = [
         [
             speed.network,
@@ -32,6 +43,7 @@ def as_text(about: dict[str, Any], found: list[Speed]) -> str:
             f"{speed.eager:.0f}",
             "–" if speed.graph is None else f"{speed.graph:.0f}",
             f"{speed.ratio:.2f}",
+            f"{speed.fast:.0f}",
             "–" if speed.compiled is None else f"{speed.compiled:.0f}",
             "–" if speed.break_even is None else f"{speed.break_even:,.0f} images",
             f"{100 * speed.share_of_peak:.1f} %",

@@ -1,4 +1,4 @@
-"""Ten thousand records, made from one of 300 epochs: how long a table, a check, a status and a site take."""
+"""Ten thousand records, copies of a real one of 300 epochs: how long a table, a check, a status and a site take."""
 
 import hashlib
 import json
@@ -13,10 +13,9 @@ import pytest
 from benchmark.engine.environment import Environment
 from benchmark.execute import execute
 from benchmark.find import ROOT
-from benchmark.store import Store, pack_side
 from benchmark.suite import plan
 from benchmark.suite_file import read
-from tests.conftest import make_desk, tiny
+from tests.conftest import make_desk, recipe, tiny
 
 SEEDS, LIMIT = 499, {"table": 3.0, "check": 3.0, "status": 3.0, "report": 20.0}
 SUITE = f"""\
@@ -44,11 +43,11 @@ remove = {{ weights = [0.5, 0.8, 0.9] }}
 def many(tmp_path_factory: pytest.TempPathFactory, environment: Environment) -> Path:
     folder = tmp_path_factory.mktemp("many")
     (folder / "many.toml").write_text(SUITE)
-    real = execute(tiny("one_cycle"), make_desk(folder / "real", environment))
-    side = Store(folder / "real" / "results").side(real)
-    side["curves"] = [side["curves"][-1] | {"at": at} for at in range(300)]
-    name, packed = pack_side(side)
-    base: dict[str, Any] = json.loads(real.path.read_bytes()) | {"side": name}
+    real = execute(
+        tiny("one_cycle", recipe=recipe(epochs=300, epoch_images=128)), make_desk(folder / "real", environment)
+    )
+    name, packed = real.record.side, (real.path.parent / f"{real.record.side}.side.gz").read_bytes()
+    base: dict[str, Any] = json.loads(real.path.read_bytes())
     for planned in plan(read(str(folder / "many.toml"))):
         base |= {"id": planned.id, "cell": planned.cell.asked()}
         text = json.dumps(base, indent=1).encode()
