@@ -2,9 +2,11 @@
 
 import hashlib
 import io
+import os
 import pickle
 import tarfile
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -52,6 +54,19 @@ def ten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cifar_archive(path)
     monkeypatch.setattr(cifar, "TEN", replace(cifar.TEN, md5=md5_of(path)))
     return path
+
+
+def test_what_a_killed_maker_left_is_swept_after_a_week(tmp_path: Path) -> None:
+    final = tmp_path / "tree"
+    old, young = (tmp_path / f".tree.{name}{archive.WORKSHOP}" for name in ("old", "young"))
+    for left in (old, young):
+        (left / "inside").mkdir(parents=True)
+    os.utime(old, (time.time() - 8 * 86400,) * 2)
+    with archive.aside(final) as made:
+        made.mkdir()
+    assert final.is_dir()
+    assert not old.exists()
+    assert young.exists(), "somebody may be making it"
 
 
 def test_digits_need_nothing() -> None:

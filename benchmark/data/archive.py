@@ -2,6 +2,7 @@
 
 import hashlib
 import lzma
+import shutil
 import tarfile
 import time
 import urllib.error
@@ -17,6 +18,7 @@ from tempfile import TemporaryDirectory
 from benchmark.errors import Damaged, UserError
 
 CHUNK = 1 << 20
+WORKSHOP = ".making"
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def aside(final: Path) -> Iterator[Path]:
     """Where to make what `final` shall be: it gets its name when it is whole. Of several makers one's is kept."""
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        workshop = TemporaryDirectory(prefix=f".{final.name}.", dir=final.parent)
+        _sweep(final)
+        workshop = TemporaryDirectory(prefix=f".{final.name}.", suffix=WORKSHOP, dir=final.parent)
     except OSError as error:
         raise UserError(f"{final}: cannot be made ({error.strerror})") from error
     with workshop:
@@ -87,6 +90,14 @@ def aside(final: Path) -> Iterator[Path]:
         except OSError:  # a folder is there: another process was faster
             if not final.is_dir():
                 raise
+
+
+def _sweep(final: Path) -> None:
+    """What killed makers left; one at work touches its workshop more often than once a week."""
+    a_week_ago = time.time() - 7 * 86400
+    for left in final.parent.glob(f".{final.name}.*{WORKSHOP}"):
+        if left.stat().st_mtime < a_week_ago:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def md5_of(path: Path) -> str:
