@@ -37,11 +37,16 @@ class Code(Spec):
     @property
     def meaning(self) -> tuple[str, ...]:
         """The hash of each part, or the oldest one that was shown to be equal to it."""
-        return tuple(_oldest(getattr(self, part)) for part in PARTS)
+        return _meaning(self.engine, self.method, self.model, self.data)
 
     def same(self, other: "Code") -> bool:
         """Equal in all that can change a number; the commit may differ."""
         return self.meaning == other.meaning
+
+
+@cache
+def _meaning(*parts: str) -> tuple[str, ...]:
+    return tuple(map(_oldest, parts))
 
 
 def _oldest(hash: str) -> str:

@@ -111,7 +111,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
 def test_a_killed_process_ends_the_attempt_within_a_minute_and_it_goes_on(
     tmp_path: Path, environment: Environment
 ) -> None:
-    cell = both("one_cycle", recipe=recipe(epochs=100, precision="fp32"))
+    cell = both("one_cycle", recipe=recipe(epochs=40, precision="fp32"))
     whole, desk = make_desk(tmp_path / "whole", environment), make_desk(tmp_path / "killed", environment)
     go(asked([cell], whole.store), whole)
     specs = asked([cell], desk.store, replace(HOW, save_every=0.0))
@@ -137,7 +137,7 @@ def test_a_killed_process_ends_the_attempt_within_a_minute_and_it_goes_on(
 def test_the_processes_of_a_cell_end_with_their_worker_and_force_starts_all_of_them_afresh(
     tmp_path: Path, environment: Environment
 ) -> None:
-    cell, desk = both("one_cycle", recipe=recipe(epochs=100, precision="fp32")), make_desk(tmp_path, environment)
+    cell, desk = both("one_cycle", recipe=recipe(epochs=40, precision="fp32")), make_desk(tmp_path, environment)
     worker = in_child(lambda: go(asked([cell], desk.store, replace(HOW, save_every=0.0)), desk))
     folder = desk.store.run_folder(cell.id)
     a_checkpoint_after(newest(folder), folder)
@@ -159,7 +159,7 @@ def test_the_processes_of_a_cell_end_with_their_worker_and_force_starts_all_of_t
     assert summary_of([again], desk.store, "").failed == {}
     (stored,) = desk.store.of(cell.id)
     assert stored.record.cost.lost > 0
-    assert [point["at"] for point in desk.store.side(stored)["curves"]] == list(range(100))
+    assert [point["at"] for point in desk.store.side(stored)["curves"]] == list(range(40))
 
 
 def a_checkpoint_after(last: str, folder: Path) -> str:

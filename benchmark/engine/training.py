@@ -194,6 +194,6 @@ class Trainer:
             # The layout stays as chosen. The compiler's own choice, channels last for any width, makes oneDNN write
             # beyond its memory on processors without AVX-512: 1 × 1, stride 2, fewer than 8 channels in (docs/LOG.md).
             keep = {"layout_optimization": False}
-            network = torch.compile(network, dynamic=False, options=keep)  # type: ignore[assignment]
+            network = torch.compile(network, dynamic=False, options=keep)  # type: ignore[assignment,arg-type]
         self.forward = self.ranks.spread(network, self.batches.device)
         self.captured = None  # it would read the memory of before

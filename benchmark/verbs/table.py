@@ -1,16 +1,23 @@
 """`table`: everything that is made from the records of a suite, written or held against what lies there."""
 
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from importlib import import_module
+from multiprocessing import get_context
 from pathlib import Path
 
 from benchmark.code import code_of
 from benchmark.errors import UnknownName, UserError
+from benchmark.report.pictures import Picture, pictures_of
 from benchmark.report.rows import Row
 from benchmark.report.table import FORMATS, Table, render, tables_of
 from benchmark.store import Store, write_safely
 from benchmark.suite import TIERS, plan
 from benchmark.suite_file import known, read
 
+DRAWING = "benchmark.report.figures"
 ALL = "all"  # every suite and tier that has records
 Tables = dict[str, list[Table]]  # what its files are called -> the tables of one suite and tier
 
@@ -19,12 +26,15 @@ def make_table(
     name: str, format: str, tier: str, sets: tuple[str, ...], out: Path, methods_from: tuple[Path, ...]
 ) -> str:
     """With a format: that text. Without: every format and the figures written under OUT, and the Markdown."""
-    found = _tables(name, tier, sets, out, methods_from)
+    if format:
+        found = _tables(name, tier, sets, out, methods_from)
+    else:
+        with _artist() as artist:
+            found = _tables(name, tier, sets, out, methods_from)
+            for path, content in _products(found, out, artist).items():
+                write_safely(path, content)
     if old := sum(_is_old(row, methods_from) for tables in found.values() for table in tables for row in table.rows):
         print(f"{old} rows are of other code than what lies here; `run --stale` redoes them", file=sys.stderr)
-    if not format:
-        for path, content in _products(found, out).items():
-            write_safely(path, content)
     return "\n".join(render(tables, format or "md") for tables in found.values())
 
 
@@ -32,7 +42,8 @@ def check_table(
     name: str, format: str, tier: str, sets: tuple[str, ...], out: Path, methods_from: tuple[Path, ...]
 ) -> str:
     """Are the tables and figures that lie there the ones their records give, byte for byte, and no others?"""
-    products = _products(_tables(name, tier, sets, out, methods_from), out)
+    with _artist() as artist:
+        products = _products(_tables(name, tier, sets, out, methods_from), out, artist)
     for path, content in products.items():
         if not path.is_file() or path.read_bytes() != content:
             raise UserError(f"{path}: not what its records give; `prunebench table {name} --out {out}` rewrites it")
@@ -80,15 +91,26 @@ def _stem(name: str, tier: str) -> str:
     return Path(name).stem if tier == "full" else f"{Path(name).stem}-{tier}"
 
 
-def _products(found: Tables, out: Path) -> dict[Path, bytes]:
-    """Everything that is made from the records."""
-    from benchmark.report.figures import figures_of
+@contextmanager
+def _artist() -> Iterator[Executor]:
+    """A process that draws: while the records are read here it imports matplotlib, which takes as long."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        process.submit(import_module, DRAWING)
+        yield process
 
-    store = Store(out)
+
+def _drawn(pictures: dict[str, Picture]) -> dict[str, bytes]:
+    drawn: dict[str, bytes] = import_module(DRAWING).draw(pictures)
+    return drawn
+
+
+def _products(found: Tables, out: Path, artist: Executor) -> dict[Path, bytes]:
+    """Everything that is made from the records."""
+    every = [table for tables in found.values() for table in tables]
+    figures = artist.submit(_drawn, pictures_of(every, Store(out)))
     products = {
         out / "tables" / f"{stem}.{each}": render(tables, each).encode()
         for stem, tables in found.items()
         for each in FORMATS
     }
-    every = [table for tables in found.values() for table in tables]
-    return products | {out / "figures" / file: svg for file, svg in figures_of(every, store).items()}
+    return products | {out / "figures" / file: svg for file, svg in figures.result().items()}

@@ -19,7 +19,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from benchmark.evidence.claims import Finding
 from benchmark.evidence.ledger import entries
-from benchmark.report.figures import figures_of
+from benchmark.report.figures import draw
+from benchmark.report.pictures import pictures_of
 from benchmark.report.site import libraries
 from benchmark.report.site.facts import Line, lines_of, run_facts
 from benchmark.report.table import Table
@@ -42,7 +43,7 @@ def build(tables: list[Table], found: list[Finding], store: Store, folder: Path)
             _write(packed, _packed(stored, store))
     for name, text in _assets():
         _write(folder / "assets" / name, text)
-    for name, drawn in figures_of(tables, store, PRINTED).items():
+    for name, drawn in draw(pictures_of(tables, store), PRINTED).items():
         written.add(path := folder / "figures" / name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(drawn)

@@ -1,0 +1,117 @@
+"""What the figures of a table show, as plain numbers. `figures.py` draws them, and knows nothing of records."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmark.report.rows import Row
+from benchmark.report.table import Table
+from benchmark.store import Store, Stored
+
+SEEDS = 5  # traces drawn into one figure
+DOTS = 50  # seeds drawn one by one
+Curve = tuple[list[int], list[float]]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One row: how it removed, and what was left."""
+
+    label: str
+    removed: Curve  # epochs, and percent removed by then: the path is the method's, so one seed shows it
+    values: list[float]
+    mean: float
+    std: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The methods of a table at its hardest target."""
+
+    title: str
+    bars: list[Bar]
+    dense: float | None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a method noted along one run, with the accuracy beside it and its cuts."""
+
+    seed: int
+    noted: dict[str, list[tuple[int, float]]]
+    choices: dict[str, Counter[str]]  # what was noted in words, and how often
+    widths: dict[str, tuple[int, int]]  # of each group, dense and at the end
+    test: list[tuple[int, float]]
+    cuts: list[int]
+
+
+@dataclass(frozen=True)
+class Traces:
+    title: str
+    traces: list[Trace]
+
+
+@dataclass(frozen=True)
+class Choices:
+    title: str
+    traces: list[Trace]
+
+
+Picture = Comparison | Traces | Choices
+
+
+def pictures_of(tables: list[Table], store: Store) -> dict[str, Picture]:
+    """By the name of its file: one for each table, data set and model that has something removed, and their runs'."""
+    return dict(picture for table in tables for picture in _pictures(table, store))
+
+
+def _pictures(table: Table, store: Store) -> Iterator[tuple[str, Picture]]:
+    for data, model in dict.fromkeys((row.data, row.model) for row in table.rows if row.kind and row.n):
+        rows = [row for row in table.rows if (row.data, row.model) == (data, model) and row.n]
+        name = "-".join((table.suite, table.spec.name, model, *(["small"] if table.tier == "small" else [])))
+        yield name, _comparison(rows, f"{model}, {data}", store)
+        for row in rows:
+            if traces := [trace for trace in (_trace(stored, store) for stored in row.records[:SEEDS]) if trace]:
+                label = "".join(c if c.isalnum() else "-" for c in row.label)
+                where, share = f"{row.label}, {row.model}, {row.data}", f"{100 * row.target:g} % of {row.kind}"
+                yield f"{name}-{label}-{100 * row.target:g}", Traces(f"{where}: {share} removed", traces)
+                if traces[0].choices:
+                    yield f"{name}-{label}-{100 * row.target:g}-choices", Choices(f"{where}: {share}", traces)
+
+
+def _comparison(rows: list[Row], title: str, store: Store) -> Comparison:
+    hardest = max(row.target for row in rows)
+    pruned = [row for row in rows if row.target == hardest]
+    dense = next((row.top1 for row in rows if row.label == "dense"), None)
+    bars = [_bar(row, store) for row in pruned]
+    return Comparison(f"{title}: {100 * hardest:g} % of {pruned[0].kind} removed", bars, dense)
+
+
+def _bar(row: Row, store: Store) -> Bar:
+    sides = (side for stored in row.records if (side := store.side_or_none(stored)))
+    curve = [point for point in next(sides, {"curves": []})["curves"] if point["kind"] == "train"]
+    removed = [p["at"] + 1 for p in curve], [100 * p["removed"] for p in curve]
+    return Bar(row.label, removed, row.values("outcome.top1")[:DOTS], row.top1, row.std)
+
+
+def _trace(stored: Stored, store: Store) -> Trace | None:
+    """None where nothing was noted more than twice: single values are no curve."""
+    if (side := store.side_or_none(stored)) is None:
+        return None
+    noted: dict[str, list[tuple[int, float]]] = {}
+    words: dict[str, Counter[str]] = {}
+    for entry in side["journal"]:
+        if entry["call"] == "note":
+            for name, value in entry["result"].items():
+                if isinstance(value, int | float):
+                    noted.setdefault(name, []).append((entry["epoch"], value))
+                elif isinstance(value, str):
+                    words.setdefault(name, Counter())[value] += 1
+    curves = {name: points for name, points in noted.items() if len(points) > 2}
+    if not curves:
+        return None
+    test = [(p["at"] + 1, p["test"]) for p in side["curves"] if p["kind"] == "train" and "test" in p]
+    cuts = [entry["epoch"] for entry in side["journal"] if entry["call"] == "cut"]
+    choices = {name: counts for name, counts in words.items() if counts.total() > 2}
+    widths = {name: (dense, len(side["kept"][name])) for name, dense in side.get("dense_widths", {}).items()}
+    return Trace(stored.record.seed, curves, choices, widths, test, cuts)
