@@ -14,8 +14,7 @@ from typing import Any
 
 import torch
 
-from benchmark.engine.environment import prepare
-from benchmark.execute import Desk
+from benchmark.launch.desk import desk_for
 from benchmark.launch.lease import last_number
 from benchmark.launch.progress import Display
 from benchmark.launch.spec import How, Spec, read_spec, write_spec
@@ -84,12 +83,6 @@ def worker_main(order: dict[str, Any]) -> None:
         torch.cuda.set_per_process_memory_fraction(1 / order["share"])
     with Display(len(specs), to_stderr=order["to_stderr"]) as display, stop.on_signals():
         work(specs, desk, stop, display, debug=order["debug"])
-
-
-def desk_for(how: How, store: Store) -> Desk:
-    environment = prepare(how.device, "fast" if how.mode == "fast" else "repeatable", how.threads)
-    methods = tuple(map(Path, how.methods))
-    return Desk(store, environment, Path(how.data), methods, save_every=how.save_every, packed=how.packed)
 
 
 def summary_of(specs: list[Spec], store: Store, stopped: str) -> Summary:

@@ -31,7 +31,7 @@ class Job:
         self.store = store
 
     def __call__(self, id: str) -> str:
-        from benchmark.launch.local import desk_for
+        from benchmark.launch.desk import desk_for
         from benchmark.launch.progress import Display
         from benchmark.launch.spec import read_spec
         from benchmark.launch.stop import StopAsked

@@ -12,6 +12,7 @@ from benchmark.engine import ranks
 from benchmark.engine.attempts import Attempts
 from benchmark.errors import Stopped
 from benchmark.execute import assist, execute
+from benchmark.launch.desk import desk_for
 from benchmark.launch.lease import Lease
 from benchmark.launch.progress import Display
 from benchmark.launch.spec import read_spec
@@ -57,8 +58,6 @@ def train_together(cell: Cell, store: Store, lease: Lease, stop: StopAsked, forc
 
 def rank_main(id: str, root: Path, force: bool) -> None:
     """One of the processes: the leader writes, the others assist."""
-    from benchmark.launch.local import desk_for
-
     at_the_end_of(sys.stdin, lambda: os._exit(DIED))  # its worker is gone, and another may have the cell already
     store = Store(root)
     spec = read_spec(id, store)
