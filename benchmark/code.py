@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmark import find
 from benchmark.cell import Cell, Spec
+from benchmark.errors import UserError
 
 HERE = Path(__file__).resolve().parent
 ENGINE = (
@@ -50,8 +51,11 @@ def _meaning(*parts: str) -> tuple[str, ...]:
 
 
 def _oldest(hash: str) -> str:
-    equal = _equal()
+    equal, seen = _equal(), set[str]()
     while hash in equal:
+        if hash in seen:
+            raise UserError(f"{EQUAL}: {hash} is said to be older than itself")
+        seen.add(hash)
         hash = equal[hash]
     return hash
 
@@ -62,7 +66,10 @@ def _equal() -> dict[str, str]:
     if not EQUAL.is_file():
         return {}
     with EQUAL.open(newline="") as file:
-        return {row["now"]: row["was"] for row in csv.DictReader(file)}
+        try:
+            return {row["now"]: row["was"] for row in csv.DictReader(file)}
+        except KeyError as error:
+            raise UserError(f"{EQUAL}: it has no column {error}") from None
 
 
 def code_of(cell: Cell, methods_from: tuple[Path, ...] = ()) -> Code:

@@ -68,7 +68,8 @@ class Store:
         """A record and its side file, byte for byte, into another store."""
         stored = next(s for s in self.of(id) if s.content == content)
         for path in (stored.path.parent / f"{stored.record.side}.side.gz", stored.path):
-            write_safely(other.root / "records" / id / path.name, path.read_bytes())
+            whole = whole_side(path) if path != stored.path else path.read_bytes()
+            write_safely(other.root / "records" / id / path.name, whole)
 
     def sweep(self, id: str) -> None:
         """Remove what writers left who were killed while they wrote. Only who has the cell's lease may."""
@@ -160,6 +161,8 @@ def pack_side(side: Side) -> tuple[str, bytes]:
 
 
 def whole_side(path: Path) -> bytes:
+    if not path.is_file():
+        raise Damaged(f"{path}: missing; a record names it")
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest()[:16] != path.name.partition(".")[0]:
         raise Damaged(f"{path}: its bytes are not those it is named after")

@@ -36,6 +36,7 @@ class Planned:
 
 
 TIERS = ("full", "small")
+LABEL = 80  # characters of a method's label: of tables, figures and files
 MOST_SEEDS = 100_000
 
 
@@ -174,6 +175,8 @@ def _method(suite: Suite, entry: str | dict[str, JsonValue], table: Table, where
     label = given.pop("as", None)
     method, described = configured(name, given, suite.methods_from, where)
     label = label if isinstance(label, str) else described
+    if not (label.isprintable() and 0 < len(label) <= LABEL):
+        raise UserError(f"{where}{label[:LABEL]!r} is no label: 1 to {LABEL} characters that can be printed")
     kinds = set(find.methods(suite.methods_from)[name].facts.get("removes", ()))
     if not kinds:
         return method, label, [None]

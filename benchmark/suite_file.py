@@ -30,6 +30,7 @@ class Table(Spec):
     name: Annotated[str, Field(pattern=r"^[\w.+-]+$")]  # of files too
     recipe: str
     track: Literal["matched", "published"] = "matched"
+    paper: str = ""  # whose recipe a `published` table follows: how its sources' names begin in baselines/reported
     models: dict[str, float]  # model -> the accuracy its dense network must reach
     methods: list[str | dict[str, JsonValue]]
     remove: dict[Kind, list[Amount]] = {}

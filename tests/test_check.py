@@ -15,7 +15,7 @@ import pytest
 
 import benchmark.evidence.pins as pins_module
 from benchmark.cell import Cell
-from benchmark.errors import UserError
+from benchmark.errors import Damaged, UserError
 from benchmark.evidence import check as module
 from benchmark.evidence import tolerance
 from benchmark.evidence.check import Report, check, compare
@@ -30,8 +30,10 @@ from benchmark.store import Store, pack_side
 from benchmark.suite import Planned
 from benchmark.suite_file import read
 from benchmark.verbs import evidence
+from benchmark.verbs.evidence import pin_suite
 from methods import one_cycle
-from tests.conftest import make_desk, recipe, tiny
+from tests.conftest import SUITE, make_desk, recipe, tiny
+from tests.forked import prunebench
 
 CELL = tiny("one_cycle", amount=0.8)
 OTHER = 3  # threads of the "other processor": another fingerprint, other bits, the same counts
@@ -244,7 +246,7 @@ def test_what_changed_between_two_stores_and_why(tmp_path: Path, environment: An
         cell, row = compare(desk.store, other)
         assert cell.why.endswith(f"{cause} differs")
         assert cell.verdict == ("regressed" if cause == "nothing recorded" else "inconclusive")
-        assert "one seed has no spread" in row.why
+        assert ("no device, mode and data" if cause == "data" else "one seed has no spread") in row.why
     assert [line.why for line in compare(desk.store, Store(tmp_path / "empty"))] == ["only in ours"]
     assert not list(compare(desk.store, Store(tmp_path / "empty"), places(tiny("agp")))), "of the suite alone"
 
@@ -422,6 +424,87 @@ def test_a_network_without_a_measured_tolerance_is_not_judged(
     report = judged(run(tmp_path, elsewhere), replace(pinned, weights="other"))
     assert (report.lines[1].verdict, report.exit) == ("not comparable", 4)
     assert "no tolerance was measured" in report.lines[1].why
+
+
+@pytest.mark.parametrize("points", ["inf", "nan", "0", "-3"])
+def test_a_tolerance_that_would_pass_anything_is_refused(points: str, tmp_path: Path) -> None:
+    path = tmp_path / "tolerance.csv"
+    path.write_text(f"suite,model,points,largest,mean,cells,environments\nquick,vgg_tiny,{points},1,1,2,2\n")
+    with pytest.raises(UserError, match="is no tolerance"):
+        tolerance.read(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "says"),
+    [
+        ("network", "params", "parameters: "),
+        ("network", "macs_nonzero", "MACs without zeros: "),
+        ("network", "nonzero", "parameters that are not zero: "),
+        ("cost", "training_macs", "MACs of its training: "),
+    ],
+)
+def test_every_count_of_a_record_is_held_against_its_pin(
+    tmp_path: Path, environment: Any, pinned: Pin, part: str, field: str, says: str
+) -> None:
+    (stored,) = run(tmp_path / "true", environment).store.of(CELL.id)
+    of_part = getattr(stored.record, part)
+    wrong = of_part.model_copy(update={field: 2 * getattr(of_part, field)})
+    store = Store(tmp_path / "wrong")
+    side = (stored.path.parent / f"{stored.record.side}.side.gz").read_bytes()
+    store.add(stored.record.model_copy(update={part: wrong}), side)
+    (line, *_) = check("s", places(CELL), [pinned], store, smoke=True).lines
+    assert (line.verdict, says in line.why) == ("regressed", True)
+
+
+def test_a_share_removed_that_its_macs_do_not_show_is_caught(tmp_path: Path, environment: Any) -> None:
+    cell = tiny("one_shot", kind="macs")
+    desk = make_desk(tmp_path / "true", environment)
+    stored = execute(cell, desk)
+    pin = pin_of(stored, desk.store)
+    store = Store(tmp_path / "wrong")
+    wrong = stored.record.network.model_copy(update={"removed": 0.0})
+    side = (stored.path.parent / f"{stored.record.side}.side.gz").read_bytes()
+    store.add(stored.record.model_copy(update={"network": wrong}), side)
+    (line, *_) = check("s", places(cell), [pin], store, smoke=True).lines
+    assert (line.verdict, "by its MACs" in line.why) == ("regressed", True)
+
+
+def test_two_devices_of_one_store_are_not_averaged(tmp_path: Path, environment: Any) -> None:
+    record = run(tmp_path / "a", environment).store.of(CELL.id)[0].record
+    ours, theirs = tmp_path / "ours", seeded(tmp_path / "theirs", record, spread(90.0, 5, 3))
+    seeded(ours, record, spread(90.0, 0, 3))
+    seeded(ours, record, spread(70.0, 10, 3), device="cuda")
+    (row,) = [line for line in compare(Store(ours), theirs) if line.tier == "seeds"]
+    assert (row.verdict, row.numbers["ours"]) == ("pass", pytest.approx(90.0, abs=0.1))
+
+
+def test_a_newer_record_of_another_device_hides_none_that_fits(tmp_path: Path, environment: Any, pinned: Pin) -> None:
+    store = run(tmp_path, environment).store
+    (stored,) = store.of(CELL.id)
+    how = stored.record.how.model_copy(update={"device": "cuda"})
+    later = stored.record.model_copy(update={"how": how, "finished": "2099-01-01T00:00:00+00:00"})
+    store.add(later, (stored.path.parent / f"{stored.record.side}.side.gz").read_bytes())
+    assert len(store.of(CELL.id)) == 2
+    assert check("s", places(CELL), [pinned], store, smoke=True).exit == 0
+
+
+def test_a_damaged_side_is_not_published_and_nothing_is_pinned(
+    tmp_path: Path, environment: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pins_module, "why_not", lambda record: "")
+    monkeypatch.setattr(pins_module, "FOLDER", tmp_path / "pinned")
+    (tmp_path / "mine.toml").write_text(SUITE)
+    out, published = tmp_path / "results", tmp_path / "published"
+    prunebench("run", tmp_path / "mine.toml", "--out", out, "--only", "method=one_cycle,seed=0")
+    (side,) = list(out.glob("records/*/*.side.gz"))[:1]
+    whole = side.read_bytes()
+    for torn in (b"torn", None):
+        side.unlink() if torn is None else side.write_bytes(torn)
+        with pytest.raises(Damaged, match=side.name):
+            pin_suite(str(tmp_path / "mine.toml"), "full", (), out, published, [])
+        assert not (tmp_path / "pinned").exists()
+        assert not list(published.glob(f"records/*/{side.name}"))
+        side.write_bytes(whole)
 
 
 def test_a_missing_table_of_tolerances_is_said_and_makes_no_sample_of_single_cells(

@@ -6,6 +6,7 @@ import pytest
 
 from benchmark import code as module
 from benchmark.code import Code
+from benchmark.errors import UserError
 
 TEXT = '''"""What it is for."""
 
@@ -38,6 +39,12 @@ def test_every_part_that_trains_counts_to_the_engine() -> None:
     found = {path.relative_to(module.HERE).as_posix() for p in module.ENGINE for path in module.HERE.glob(p)}
     assert all(list(module.HERE.glob(pattern)) for pattern in module.ENGINE)
     assert {"run.py", "engine/training.py", "engine/loader.py", "network/cuts.py", "data/files.py"} <= found
+
+
+def test_a_list_of_equal_code_that_leads_in_a_circle_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_equal", lambda: {"x": "y", "y": "x"})
+    with pytest.raises(UserError, match="older than itself"):
+        module._oldest("x")
 
 
 def test_code_shown_to_be_equal_is_the_same_through_any_number_of_steps(monkeypatch: pytest.MonkeyPatch) -> None:

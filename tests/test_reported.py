@@ -13,6 +13,7 @@ from benchmark.report import beside as beside_module
 from benchmark.report.beside import Beside, beside
 from benchmark.report.rows import Row
 from benchmark.store import Stored
+from benchmark.suite_file import Table
 from tests.test_table import template
 
 __all__ = ["template"]
@@ -162,6 +163,16 @@ def test_a_percentage_without_a_dense_row_is_one_of_the_network_that_is_counted_
         read(path)
 
 
+def test_a_percentage_of_values_in_unlike_units(tmp_path: Path) -> None:
+    path, lines = tmp_path / "s.csv", percent("r", "25.56", "6320", "24.73").splitlines()
+    path.write_text("\n".join([*lines[:2], lines[2].replace(",M,", ",K,"), lines[3]]))
+    assert len(read(path)) == 2
+    lines = percent("r", "25.56", "6.32", "24.73").splitlines()
+    path.write_text("\n".join([lines[0], lines[1].replace(",M,", ",K,"), *lines[2:]]))
+    with pytest.raises(UserError, match="implies"):
+        read(path)
+
+
 def test_every_wrong_line_is_named_not_only_the_first(tmp_path: Path) -> None:
     path = tmp_path / "wrong.csv"
     path.write_text(rows("s,p,rumour,m,n,d,none,,top1,73,%,,", "s,p,author_log,m,n,d,none,,top1,x,%,,"))
@@ -187,9 +198,11 @@ def test_a_gap_only_where_both_mean_the_same(template: Record, monkeypatch: pyte
         target_kind="macs", target=0.5, metric="top1", value=93.9, unit="%", n=3, protocol="", digits=2, where="s:2",
     )  # fmt: skip
 
-    def found(row: Row = row, printed: Reported = printed, track: str = "published", tier: str = "full") -> Beside:
+    spec = Table(name="t", recipe="r", track="published", paper="s", models={}, methods=[])
+
+    def found(row: Row = row, printed: Reported = printed, tier: str = "full", **changed: str) -> Beside:
         monkeypatch.setattr(beside_module, "_printed", lambda: [printed])
-        (each,) = beside(row, track, tier)
+        (each,) = beside(row, spec.model_copy(update=changed), tier)
         return each
 
     assert found().gap == pytest.approx(-0.9)
@@ -201,10 +214,14 @@ def test_a_gap_only_where_both_mean_the_same(template: Record, monkeypatch: pyte
     }.items():
         assert (unlike.unlike, unlike.gap) == ((cause,), None)
     assert found(tier="small").unlike == ("recipe",)
+    assert found(printed=replace(printed, source="another paper")).unlike == ("recipe",)
+    assert found(paper="").unlike == ("recipe",)
     monkeypatch.setattr(
         beside_module, "_printed", lambda: [replace(printed, target=0.6), replace(printed, model="vgg16")]
     )
-    assert beside(row, "published", "full") == []
+    assert beside(row, spec, "full") == []
+    monkeypatch.setattr(beside_module, "_printed", lambda: [printed])
+    assert beside(replace(row, data="cifar100"), spec, "full") == []
 
 
 @pytest.mark.parametrize(
@@ -212,6 +229,9 @@ def test_a_gap_only_where_both_mean_the_same(template: Record, monkeypatch: pyte
     [
         ("s,p,author_table,m,r,d,none,,top1,150,%,,", "top1 150: no percentage"),
         ("s,p,author_table,m,r,d,none,,top1,-3,%,,", "top1 -3: no percentage"),
+        ("s,p,author_table,m,r,d,none,,top1,0.93,,,", "top1 in no unit: accuracies are in %"),
+        ("s,p,author_table,m,r,d,none,,params,-5,M,,", "params -5: less than nothing"),
+        ("s,p,author_table,m,r50 / r56,d,none,,top1,93,%,,", "holds several values"),
         ("s,p,author_table,m,r,d,none,,top1,nan,%,,", "'nan' is no number"),
         ("s,p,author_table,m,r,d,none,,hours,inf,h,,", "'inf' is no number"),
         ("s,p,author_table,m,r,d,none,,hours,1_0,h,,", "'1_0' is no number"),

@@ -66,9 +66,10 @@ def check(
         mine, records = of_cell.get(id, []), measured[id]
         seeds_decide = not smoke and rows[id] in begun  # then one seed may stand for another
         if records and (fitting := mine or (of_row.get(rows[id], []) if seeds_decide else [])):
-            lines.append(_counts(p.cell, fitting[-1], records[-1], store, own=bool(mine)))
+            candidate = _candidate(records, fitting)
+            lines.append(_counts(p.cell, fitting[-1], candidate, store, own=bool(mine)))
             if smoke:
-                lines.append(_smoke(p.cell, mine, records[-1], tolerances.get(p.cell.model)))
+                lines.append(_smoke(p.cell, mine, candidate, tolerances.get(p.cell.model)))
         elif records:
             lines.append(Line("counts", p.cell.name, "no pin", "measured, never pinned"))
         elif mine and not seeds_decide:
@@ -78,7 +79,7 @@ def check(
         gone = [pin for pin in pins if (pin.cell if smoke else pin.row) not in asked]
         lines += [Line("counts", pin.name, "not measured", "pinned; the suite asks for it no longer") for pin in gone]
     if not smoke:
-        judged = {id: records[-1] for id, records in measured.items() if records}
+        judged = {id: _candidate(records, of_row.get(rows[id], [])) for id, records in measured.items() if records}
         lines += _statistical(cells, rows, of_row, judged)
     if not lines:
         why = f"nothing is pinned and nothing measured; `prunebench run {suite}` first"
@@ -91,6 +92,12 @@ def _by(pins: list[Pin], name: str) -> dict[str, list[Pin]]:
     for pin in pins:
         grouped.setdefault(getattr(pin, name), []).append(pin)
     return grouped
+
+
+def _candidate(records: list[Stored], pins: list[Pin]) -> Stored:
+    """The newest record that was run as its pins were; where there is none, the newest."""
+    pinned = {pin.conditions for pin in pins}
+    return ([s for s in records if s.record.how.conditions in pinned] or records)[-1]
 
 
 def _why_not(p: Planned, store: Store) -> str:
@@ -121,13 +128,26 @@ def _wrong(cell: Cell, pin: Pin, stored: Stored, store: Store, *, own: bool) -> 
     ]
     cuts = cell.remove is not None and cell.remove.kind in CHANNEL_KINDS
     equal = network.weights_hash == pin.weights
-    if not cuts or equal:
-        counts.append(("MACs", pin.macs, network.macs))
+    if not cuts or equal:  # what is masked has equal counts on any processor, what is cut where the weights are equal
+        counts += [
+            ("MACs", pin.macs, network.macs),
+            ("parameters", pin.params, network.params),
+            ("MACs without zeros", pin.macs_nonzero, network.macs_nonzero),
+            ("MACs of its training", pin.training_macs, stored.record.cost.training_macs),
+        ]
+    if equal:
+        counts.append(("parameters that are not zero", pin.nonzero, network.nonzero))
     for what, pinned, now in counts:
         if pinned != now:
             yield f"{what}: {now}, pinned {pinned}"
     if own and pin.path != (path := masked_path(stored, store) if pin.path else network.path):
         yield f"zeros of each layer after each epoch: {path}, pinned {pin.path}"
+    if (
+        cell.remove
+        and cell.remove.kind == "macs"
+        and abs(network.removed - (1 - network.macs / network.macs_dense)) > 1e-9
+    ):
+        yield f"removed: {network.removed:.4f}, by its MACs {1 - network.macs / network.macs_dense:.4f}"
     if cell.remove and cuts and not equal and abs(network.removed - cell.remove.amount) > TOLERANCE:
         reached = 1 - pin.macs / pin.macs_dense
         if cell.remove.kind == "macs" and abs(reached - cell.remove.amount) <= TOLERANCE:
@@ -256,6 +276,8 @@ def _one_sided(ours: dict[str, Record], theirs: dict[str, Record]) -> Iterator[L
         for id, record in mine.items():
             if id not in others:
                 yield Line("against", record.cell.name, "not measured", f"only in {where}")
+            elif record.ending == others[id].ending == "diverged" and where == "ours":
+                yield Line("against", record.cell.name, "pass", "diverged in both")
             elif record.ending == "diverged" != others[id].ending:
                 yield Line("against", record.cell.name, "regressed", f"diverged in {where} alone")
 
@@ -265,8 +287,13 @@ def _weights(records: dict[str, Record]) -> set[str]:
 
 
 def _beyond_seeds(mine: list[Record], others: list[Record]) -> Line:
-    a, b = ([record.outcome.top1 for record in side] for side in (mine, others))
     name = mine[0].cell.name.rpartition(" seed ")[0]
+    shared = Counter(r.how.conditions for r in others if r.how.conditions in {each.how.conditions for each in mine})
+    if not shared:
+        return Line("seeds", name, "not comparable", "no device, mode and data that both have")
+    (conditions, _), *_ = shared.most_common()
+    sides = [[r for r in side if r.how.conditions == conditions] for side in (mine, others)]
+    a, b = ([record.outcome.top1 for record in side] for side in sides)
     off, sizes = fmean(a) - fmean(b), f"{len(a)} against {len(b)} seeds"
     if min(len(a), len(b)) < 2:
         return Line("seeds", name, "inconclusive", f"{off:+.2f} points, {sizes}: one seed has no spread")

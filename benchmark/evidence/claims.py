@@ -8,11 +8,12 @@ Satterthwaite); then Holm over all claims that can be judged.
 
 import os
 import subprocess
+import sys
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from math import ceil, inf, sqrt
+from math import ceil, isfinite, sqrt
 from pathlib import Path
 from statistics import fmean, variance
 from typing import Annotated, Any, Literal
@@ -25,8 +26,8 @@ from benchmark.cell import Spec
 from benchmark.errors import UnknownName, UserError
 from benchmark.report.rows import Row, rows_of
 from benchmark.store import Store
-from benchmark.suite import Planned, plan
-from benchmark.suite_file import read
+from benchmark.suite import TIERS, Planned, plan
+from benchmark.suite_file import Suite, read
 
 FOLDER = find.ROOT / "baselines" / "claims"
 LEVEL, POWER = 0.05, 0.8
@@ -98,10 +99,12 @@ class Sample:
 def read_claims(folder: Path = FOLDER) -> list[Claim]:
     claims: list[Claim] = []
     for path in sorted(folder.glob("*.toml")):
-        found = _read(path)
-        for claim in found:
-            _check(claim, path)
-        claims += found
+        for claim in _read(path):
+            try:
+                _check(claim)
+                claims.append(claim)
+            except UserError as error:
+                print(f"prunebench: left out: {path}: claim {claim.id}: {error}", file=sys.stderr)
     if twice := {c.id for c in claims if sum(other.id == c.id for other in claims) > 1}:
         raise UserError(f"two claims are called {sorted(twice)[0]!r}")
     return claims
@@ -124,11 +127,13 @@ def _read(path: Path) -> list[Claim]:
     return found
 
 
-def _check(claim: Claim, path: Path) -> None:
+def _check(claim: Claim) -> None:
     known = find.methods()
     for name in (claim.method, *claim.against):
         if name.partition("(")[0].partition(",")[0].partition(" ")[0] not in known:
-            raise UnknownName(f"method of claim {claim.id}", name, known, f"{path}: ")
+            raise UnknownName("method", name, known)
+    for place in (*claim.where, *([claim.there] if claim.there else [])):
+        _table(place)
 
 
 def judge(claims: Sequence[Claim], store: Store) -> list[Finding]:
@@ -139,20 +144,30 @@ def judge(claims: Sequence[Claim], store: Store) -> list[Finding]:
     for claim in claims:
         rivals = [row for row in tables[claim.there][0] if row.label in claim.against] if claim.there else []
         for place in claim.where:
-            rows, planned = tables[place]
-            found.append(_at(claim, place, [*rows, *rivals], planned))
+            rows, planned, smaller = tables[place]
+            of_place = claim.model_copy(update={"models": [smaller.get(model, model) for model in claim.models]})
+            found.append(_at(of_place, place, [*rows, *rivals], planned))
     return _after_holm(found)
 
 
-def _rows(place: str, store: Store) -> tuple[list[Row], list[Planned]]:
-    """`suite/table` or `suite/table@small`: its rows that have records, and all that is planned."""
+def _rows(place: str, store: Store) -> tuple[list[Row], list[Planned], dict[str, str]]:
+    """Its rows that have records, all that is planned, and which network stands for which in its tier."""
+    suite, table, tier = _table(place)
+    planned = plan(suite, tier, f"table={table}")
+    small = suite.file.small if tier == "small" else None
+    return rows_of(planned, store), planned, small.models if small else {}
+
+
+def _table(place: str) -> tuple[Suite, str, str]:
+    """Of `suite/table` or `suite/table@small`."""
     name, _, tier = place.partition("@")
     suite_name, _, table = name.partition("/")
     suite = read(suite_name)
     if table not in [each.name for each in suite.file.table]:
-        raise UnknownName("table of a claim", table, [each.name for each in suite.file.table], f"{suite_name}: ")
-    planned = plan(suite, tier or "full", f"table={table}")
-    return rows_of(planned, store), planned
+        raise UnknownName("table", table, [each.name for each in suite.file.table], f"{suite_name}: ")
+    if tier not in ("", *TIERS):
+        raise UnknownName("tier", tier, TIERS, f"{place}: ")
+    return suite, table, tier or "full"
 
 
 def _at(claim: Claim, place: str, rows: list[Row], planned: list[Planned]) -> Finding:
@@ -165,6 +180,8 @@ def _at(claim: Claim, place: str, rows: list[Row], planned: list[Planned]) -> Fi
     if claim.tuned:
         if trials := _trials(claim, planned) - {row.label for row in rows if row.n}:
             return replace(nothing, why=f"no records of {', '.join(sorted(trials))}")
+        if blind := [row.label for row in rows if None in row.values("outcome.validation")]:
+            return replace(nothing, why=f"records of {', '.join(blind)} have no accuracy on validation images")
         rows = _tuned(rows)
     mine = [row for row in rows if row.label == claim.method and row.n]
     if not mine:
@@ -178,6 +195,8 @@ def _at(claim: Claim, place: str, rows: list[Row], planned: list[Planned]) -> Fi
         return replace(finding, why=f"records of {', '.join(unsaid)} do not tell what it speaks of")
     if spoilt := [f"{row.label} {flag}" for row in concerned for flag in row.flags if _spoils(flag)]:
         return replace(finding, why=f"not to be trusted: {', '.join(spoilt)}")
+    if claim.kind == "costs less than" and len(machines := _machines(concerned)) > 1:
+        return replace(finding, why=f"hours of unlike machines: {', '.join(machines)}")
     samples = [sample for other in claim.against or [""] if (sample := _sample(claim, mine, rows, other)) is not None]
     if len(samples) < max(1, len(claim.against)):
         there = {row.label for row in rows if row.n}
@@ -215,8 +234,15 @@ def _lacking(claim: Claim, planned: list[Planned]) -> list[str]:
 def _told(claim: Claim, row: Row) -> list[object]:
     """What its records say of the claim's measure, None where they say nothing."""
     if claim.kind == "cuts earlier than":
-        return [s.record.notes.get("stable_epoch") for s in row.records]
+        notes = [s.record.notes.get("stable_epoch") for s in row.records]
+        return [n if isinstance(n, int | float) and not isinstance(n, bool) and isfinite(n) else None for n in notes]
     return [getattr(s.record.outcome, claim.metric) for s in row.records]
+
+
+def _machines(rows: list[Row]) -> list[str]:
+    """Hours compare only where all of it ran on one kind of machine, in one way."""
+    hows = (s.record.how for row in rows for s in row.records)
+    return sorted({f"{h.device_name}, {h.threads} threads, {h.packed} packed, {h.fingerprint}" for h in hows})
 
 
 def _spoils(flag: str) -> bool:
@@ -286,7 +312,7 @@ def _values(claim: Claim, row: Row) -> list[float]:
     if claim.kind == "costs less than":
         return row.values("cost.hours")
     if claim.kind == "cuts earlier than":
-        return [float(str(s.record.notes.get("stable_epoch", inf))) for s in row.records]
+        return [float(value) for value in _told(claim, row) if isinstance(value, int | float)]
     return row.values(f"outcome.{claim.metric}")
 
 
@@ -338,18 +364,35 @@ def _after_holm(found: list[Finding]) -> list[Finding]:
 # ---- when a claim was fixed --------------------------------------------------------------------
 
 
-def fixed(path: Path) -> tuple[str, str]:
-    """(first commit, last change) of a claim file, as `hash time`; empty where git does not know."""
-    lines = _git(path, "log", "--date=iso-strict-local", "--format=%h %cd")
-    if lines and _git(path, "status", "--porcelain"):
-        lines.insert(0, f"uncommitted {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
-    return (lines[-1], lines[0]) if lines else ("", "")
+def history(path: Path) -> dict[str, tuple[str, str]]:
+    """Of each claim in a file: (first commit, last change) as `hash time`; empty where git does not know."""
+    found: dict[str, tuple[str, str]] = {}
+    before: dict[str, Any] = {}
+    for when, text in _versions(path):
+        now = {claim["id"]: claim for claim in tomllib.loads(text).get("claim", [])}
+        for id, claim in now.items():
+            if id not in found:
+                found[id] = when, when
+            elif claim != before.get(id):
+                found[id] = found[id][0], when
+        before = now
+    return found
 
 
-def _git(path: Path, *arguments: str) -> list[str]:
-    command = ["git", "-C", str(path.parent), *arguments, "--", path.name]
+def _versions(path: Path) -> Iterator[tuple[str, str]]:
+    """Every committed text of a file, the oldest first, and what lies there if it is another."""
+    text = ""
+    for line in reversed(_git(path, "log", "--date=iso-strict-local", "--format=%h %cd", "--", path.name).splitlines()):
+        text = _git(path, "show", f"{line.partition(' ')[0]}:./{path.name}")
+        yield line, text
+    if text and text != (here := path.read_text()):
+        yield f"uncommitted {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", here
+
+
+def _git(path: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(path.parent), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"TZ": "UTC"})
-    return done.stdout.splitlines() if done.returncode == 0 else []
+    return done.stdout if done.returncode == 0 else ""
 
 
 def summary(found: Iterable[Finding]) -> dict[str, Finding]:

@@ -1,11 +1,9 @@
 """The ledger of claims: one line a claim, every number that was used, for people and for machines."""
 
-import tomllib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, get_args
 
-from benchmark.evidence.claims import FOLDER, Finding, State, fixed, summary
+from benchmark.evidence.claims import FOLDER, Finding, State, history, summary
 
 FORMATS = ("md", "html", "json")
 
@@ -60,11 +58,10 @@ class Entry:
 
 
 def entries(found: list[Finding]) -> list[Entry]:
-    files = {id: path for path in sorted(FOLDER.glob("*.toml")) for id in _ids(path)}
-    dates = {path: fixed(path) for path in set(files.values())}
+    dates = {id: dated for path in sorted(FOLDER.glob("*.toml")) for id, dated in history(path).items()}
 
     def place(finding: Finding) -> Place:
-        changed = dates[files[finding.claim.id]][1].partition(" ")[2] if finding.claim.id in files else ""
+        changed = dates.get(finding.claim.id, ("", ""))[1].partition(" ")[2]
         before = bool(finding.first_record) and finding.first_record < changed
         why = finding.why + ("; its oldest record is older than the claim's last change" if before else "")
         return Place(finding.place, _state(finding), why, _numbers(finding), finding.records)
@@ -76,7 +73,7 @@ def entries(found: list[Finding]) -> list[Entry]:
             words=_state(finding),
             says=finding.claim.says,
             reference=finding.claim.reference,
-            fixed=_fixed(files[id], dates[files[id]]) if id in files else "",
+            fixed=_fixed(*dates.get(id, ("", ""))),
             places=[place(each) for each in found if each.claim.id == id],
         )
         for id, finding in summary(found).items()
@@ -93,15 +90,10 @@ def as_markdown(found: list[Finding]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _ids(path: Path) -> list[str]:
-    return [claim["id"] for claim in tomllib.loads(path.read_text()).get("claim", [])]
-
-
-def _fixed(path: Path, dates: tuple[str, str]) -> str:
-    first, last = dates
+def _fixed(first: str, last: str) -> str:
     if not first:
-        return f"{path.name} is not committed yet."
-    return f"Fixed {first}" + (f", {path.name} changed {last}." if last != first else ".")
+        return "Not committed yet."
+    return f"Fixed {first}" + (f", changed {last}." if last != first else ".")
 
 
 def _state(finding: Finding) -> str:

@@ -29,6 +29,10 @@ class Pin:
     macs: Count
     macs_dense: Count
     params_dense: Count
+    params: Count
+    nonzero: Count
+    macs_nonzero: Count
+    training_macs: Count
     path: str  # hash of what was zero in each layer after each epoch; empty where nothing is masked
     weights: str
     code: str  # hash of what the four parts of the code mean
@@ -59,6 +63,10 @@ def pin_of(stored: Stored, store: Store) -> Pin:
         macs=record.network.macs,
         macs_dense=record.network.macs_dense,
         params_dense=record.network.params_dense,
+        params=record.network.params,
+        nonzero=record.network.nonzero,
+        macs_nonzero=record.network.macs_nonzero,
+        training_macs=record.cost.training_macs,
         path=masked_path(stored, store),
         weights=record.network.weights_hash,
         code=meaning(record.code),
@@ -140,8 +148,9 @@ def read_pins(path: Path) -> list[Pin]:
         pins = TypeAdapter(list[Pin]).validate_python(rows)
     except ValidationError as error:
         raise UserError(f"{path}: not a pin: {error.errors()[0]['loc']} {error.errors()[0]['msg']}") from None
-    seen: dict[tuple[str, str, str], str] = {}
+    seen: set[tuple[str, str, str]] = set()
     for pin in pins:
-        if seen.setdefault((pin.cell, pin.fingerprint, pin.code), pin.weights) != pin.weights:
-            raise UserError(f"{path}: two pins of {pin.name} contradict each other")
+        if (key := (pin.cell, pin.fingerprint, pin.code)) in seen:
+            raise UserError(f"{path}: two pins of {pin.name}, of one environment and code; one run is no two seeds")
+        seen.add(key)
     return pins

@@ -63,13 +63,14 @@ def read(path: Path) -> list[Reported]:
     """Every row, or an error that names every line that cannot be."""
     try:
         reader = csv.DictReader(io.StringIO(path.read_text(), newline=""))
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not text ({error})") from None
+        lines = list(enumerate(reader, start=2))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: not a table ({error})") from None
     if tuple(reader.fieldnames or ()) != COLUMNS:
         raise UserError(f"{path}: its columns must be {', '.join(COLUMNS)}")
     wrong: list[str] = []
     rows: list[Reported] = []
-    for line, fields in enumerate(reader, start=2):
+    for line, fields in lines:
         where = f"{path.name}:{line}"
         try:
             rows.append(_row(fields, where))
@@ -98,6 +99,12 @@ def _row(fields: dict[str, str | None], where: str) -> Reported:
         raise ValueError(f"unit {text['unit']!r} of {text['metric']}: one of {', '.join(filter(None, UNITS))}, or none")
     if text["metric"] in SHARES and not 0 <= value <= 100:
         raise ValueError(f"{text['metric']} {text['value']}: no percentage")
+    if text["metric"] in SHARES - set(PERCENTS) and text["unit"] != "%":
+        raise ValueError(f"{text['metric']} in {text['unit'] or 'no unit'}: accuracies are in %")
+    if value < 0 and text["metric"] not in CHANGES:
+        raise ValueError(f"{text['metric']} {text['value']}: less than nothing")
+    if several := [key for key in ("method", "model", "data") if any(s in text[key] for s in (" / ", ";", "→", "\n"))]:
+        raise ValueError(f"{several[0]} {text[several[0]]!r} holds several values; one a row")
     n = _number(text["n"], "n") if text["n"] else None
     if n is not None and (n < 1 or n != int(n)):
         raise ValueError(f"n {text['n']}: a number of runs")
@@ -172,7 +179,10 @@ def _percents(rows: list[Reported]) -> Iterable[str]:
         if own is None or (dense is None and known is None):
             yield f"{row.where}: a percentage without its value and the one dense network's"
             continue
-        base, off = (dense.value, _half(dense)) if dense else (known or 0.0, ROOM[own.metric] * (known or 0.0))
+        unit = UNITS[dense.unit] / UNITS[own.unit] if dense else 1.0
+        base, off = (
+            (dense.value * unit, _half(dense) * unit) if dense else (known or 0.0, ROOM[own.metric] * (known or 0.0))
+        )
         low = 100 * (own.value - _half(own)) / (base + off) - _half(row)
         high = 100 * (own.value + _half(own)) / (base - off) + _half(row)
         if not low <= row.value <= high:
@@ -193,7 +203,8 @@ def _partner(rows: list[Reported], row: Reported, metric: str) -> Reported | Non
     """The value of the same method, network and target."""
     same = (row.network, row.method, row.target_kind, row.target, metric)
     found = [r for r in rows if (r.network, r.method, r.target_kind, r.target, r.metric) == same]
-    return next((r for r in found if r.place == row.place), next(iter(found), None))
+    of_it = [r for r in found if r.place == row.place] or found
+    return of_it[0] if len({r.value for r in of_it}) == 1 else None
 
 
 def _dense(rows: list[Reported], row: Reported, metric: str) -> Reported | None:

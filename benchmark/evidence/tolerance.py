@@ -75,12 +75,15 @@ def read(path: Path = PATH) -> list[Tolerance]:
     numbers = {"points": float, "largest": float, "mean": float, "cells": int, "environments": int}
     with path.open(newline="") as file:
         try:
-            return [
+            found = [
                 Tolerance(**{key: numbers.get(key, str)(value) for key, value in row.items()})
                 for row in csv.DictReader(file)
             ]
         except (TypeError, ValueError) as error:
             raise UserError(f"{path}: not a table of tolerances: {error}") from None
+    if odd := [each for each in found if not 0 < each.points <= 100]:
+        raise UserError(f"{path}: {odd[0].points} points for {odd[0].model} is no tolerance")
+    return found
 
 
 def tolerances_of(suite: str) -> dict[str, float]:

@@ -6,6 +6,7 @@ from statistics import fmean
 
 from benchmark.evidence.reported import Reported, read_all
 from benchmark.report.rows import Row
+from benchmark.suite_file import Table
 
 NEAR = 0.03  # a target printed as 52.5 % stands beside one of 50 %
 OWN = {"top1": "outcome.top1", "top1_best": "outcome.best_top1", "top5": "outcome.top5"}  # metric -> where ours is
@@ -23,12 +24,12 @@ class Beside:
         return None if self.unlike else self.measured - self.reported.value
 
 
-def beside(row: Row, track: str, tier: str) -> list[Beside]:
+def beside(row: Row, table: Table, tier: str) -> list[Beside]:
     """Every printed accuracy of this method on this network at about this target."""
     if not row.n:
         return []
     return [
-        Beside(each, fmean(values), _unlike(row, each, track, tier))
+        Beside(each, fmean(values), _unlike(row, each, table, tier))
         for each in _printed()
         if _same_row(row, each) and (values := _values(row, each.metric))
     ]
@@ -40,7 +41,10 @@ def _printed() -> list[Reported]:
 
 
 def _same_row(row: Row, printed: Reported) -> bool:
-    if (printed.method, printed.model) != (row.label, row.model) or not row.data.startswith(printed.data):
+    if (printed.method, printed.model) != (row.label, row.model) or printed.data not in (
+        row.data,
+        row.data.partition("-")[0],
+    ):
         return False
     if not row.kind:
         return printed.target is None
@@ -53,10 +57,13 @@ def _values(row: Row, metric: str) -> list[float]:
     return [value for value in found if value is not None]
 
 
-def _unlike(row: Row, printed: Reported, track: str, tier: str) -> tuple[str, ...]:
+def _unlike(row: Row, printed: Reported, table: Table, tier: str) -> tuple[str, ...]:
+    as_printed = (
+        table.track == "published" and tier == "full" and table.paper and printed.source.startswith(table.paper)
+    )
     differs = {
         "data set": row.data != printed.data,
-        "recipe": track != "published" or tier != "full",
+        "recipe": not as_printed,
         "counter": row.kind == "macs" and "count" in printed.protocol,
         "target": row.kind != "" and abs((printed.target or 0.0) - row.target) > 0.005,
     }

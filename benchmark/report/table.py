@@ -127,7 +127,7 @@ def _printed(table: Table, rows: list[Row]) -> Grid:
     """Reported beside measured, with the gap or with what forbids one."""
     body = [["removed", "method", "here", "printed", "gap", "unlike ours in", "where"]]
     for row in sorted(rows, key=lambda r: (r.kind, r.target)):
-        for each in beside(row, table.spec.track, table.tier):
+        for each in beside(row, table.spec, table.tier):
             there = each.reported
             best = " (best on test)" if there.metric == "top1_best" else ""
             values = [f"{each.measured:.2f}{best}", f"{there.value:g}", _number(each.gap, "+.2f")]

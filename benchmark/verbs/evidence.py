@@ -33,10 +33,10 @@ def pin_suite(
         raise UserError(f"nothing to pin in {out}: " + (reasons[0][0] if reasons else f"no records of {suite.name}"))
     allowed = tolerance.measure(suite.name, planned, [store, *map(Store, elsewhere)]) if elsewhere else []
     path = path_for(suite.name, tier)
-    write(pins, path)
     if published and published.resolve() != out.resolve():
-        for pin in pins:
+        for pin in pins:  # before they are pinned: a pin never names a record that is not there whole
             store.copy(pin.cell, pin.record, Store(published))
+    write(pins, path)
     report: Report = {"pinned": len(pins), "in": str(path)}
     if allowed:
         tolerance.write(allowed)

@@ -84,7 +84,7 @@ def _side_by_side(mine: list[Table], published: list[Table]) -> tuple[list[str],
             other = theirs.get(_key(table, row))
             printed = "; ".join(
                 f"{each.reported.value:g}" + (f" (unlike in {', '.join(each.unlike)})" if each.unlike else "")
-                for each in beside(row, table.spec.track, table.tier)
+                for each in beside(row, table.spec, table.tier)
             )
             gap = f"{row.top1 - other.top1:+.2f}" if other and other.n and row.n else "–"
             place = f"{row.model}, {row.data}"

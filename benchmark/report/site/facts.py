@@ -39,7 +39,7 @@ class Line:
 
     @property
     def printed(self) -> list[Beside]:
-        return beside(self.row, self.table.spec.track, self.table.tier)
+        return beside(self.row, self.table.spec, self.table.tier)
 
     @property
     def drawn(self) -> list[Stored]:
