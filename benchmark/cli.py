@@ -121,7 +121,9 @@ def rank(id: str, store: Path, force: bool = False) -> None:
 def status(
     what: Annotated[str, typer.Argument(help="A suite, or the beginning of a run's id; else the store.")] = "",
     watch: Annotated[bool, typer.Option("--watch", help="Draw it anew every second.")] = False,
+    set: Sets = None,
     tier: Tier = "full",
+    mode: Mode = "repeatable",
     out: Out = RESULTS,
     methods: Methods = None,
     as_json: AsJson = False,
@@ -129,11 +131,12 @@ def status(
     """What is done, running, pending, failed, stale or blocked."""
     from benchmark.verbs.status import show_status, watch_status
 
+    asked = (what, tier, out, tuple(methods or ()), tuple(set or ()), mode)
     if watch:
-        watch_status(what, tier, out, tuple(methods or ()))
+        watch_status(*asked)
         return
     _reads_only()
-    _print(show_status(what, tier, out, tuple(methods or ())), as_json)
+    _print(show_status(*asked), as_json)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from typing import Literal
 from benchmark.cell import Cell
 from benchmark.code import code_of
 from benchmark.record import Record
-from benchmark.store import Store
+from benchmark.store import Store, Stored
 from benchmark.suite import Planned
 
 State = Literal["done", "pending", "stale", "blocked"]
@@ -26,6 +26,7 @@ class Entry:
     why: str = ""
     hours: float | None = None
     basis: str = ""
+    seen: tuple[str, ...] = ()  # its records when this was found out; one that comes later is another launch's
 
 
 def matrix(
@@ -34,7 +35,8 @@ def matrix(
     cells = {cell.id: cell for p in planned for cell in (*p.parents, p.cell)}  # parents before their children
     entries: dict[str, Entry] = {}
     for id, cell in cells.items():
-        entries[id] = Entry(id, cell, *_state(id, cell, entries, store, device, mode, methods_from))
+        seen = tuple(s.content for s in store.of(id))
+        entries[id] = Entry(id, cell, *_state(id, cell, entries, store, device, mode, methods_from), seen=seen)
     for entry in entries.values():
         if entry.state == "pending" and "start" in entry.cell.parents:
             _needs_weights(entries[entry.cell.parents["start"]], store)
@@ -62,20 +64,24 @@ def _recorded(
     id: str, cell: Cell, store: Store, device: str, mode: str, methods_from: tuple[Path, ...]
 ) -> tuple[State, str] | None:
     """What the records of a cell make of it; None where it has none that was run as asked."""
-    fitting = [s.record for s in store.of(id) if _fits(s.record, device, mode)]
+    fitting = [s for s in store.of(id) if _fits(s.record, device, mode)]
     if not fitting:
         return None
     code = code_of(cell, methods_from)
-    ours = [record for record in fitting if record.code.same(code)]
-    if any(_parents_are_current(record, store, methods_from) for record in ours):
+    ours = [s for s in fitting if s.record.code.same(code)]
+    if any(_parents_are_current(s.record, store, methods_from) for s in ours):
         return "done", ""
     return "stale", "its parent's record is of other code" if ours else "its record is of other code"
 
 
-def is_done(cell: Cell, store: Store, device: str, mode: str, methods_from: tuple[Path, ...] = ()) -> bool:
-    """A finished record of the current code, run as asked."""
-    recorded = _recorded(cell.id, cell, store, device, mode, methods_from)
-    return recorded is not None and recorded[0] == "done"
+def as_asked(
+    cell: Cell, store: Store, device: str, mode: str, methods_from: tuple[Path, ...], besides: tuple[str, ...]
+) -> Stored | None:
+    """The newest finished record of the current code, run as asked, `besides` those that were not enough."""
+    fitting = [s for s in store.of(cell.id) if s.content not in besides and _fits(s.record, device, mode)]
+    code = code_of(cell, methods_from) if fitting else None
+    ours = [s for s in fitting if code and s.record.code.same(code)]
+    return next((s for s in reversed(ours) if _parents_are_current(s.record, store, methods_from)), None)
 
 
 def _parents_are_current(record: Record, store: Store, methods_from: tuple[Path, ...]) -> bool:

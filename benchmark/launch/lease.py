@@ -80,14 +80,17 @@ class Lease:
 
     def deaths_before(self) -> int:
         """How many workers of this launch died on the cell, one after the other, without getting any further."""
-        mine = _read(self.path) or {}
+        mine, deaths = _read(self.path) or {}, 0
         for number in range(self.before.number, 0, -1):
             path = self.folder / f"lease.{number:04d}"
             theirs, over = _read(path) or {}, _read(path.with_name(f"{path.name}.over"))
-            ended = over is not None and over.get("ending") != "died"
-            if ended or any(theirs.get(key) != mine.get(key) for key in ("launch", "began_at")):
-                return self.before.number - number
-        return self.before.number
+            if theirs.get("began_at") != mine.get("began_at"):
+                break
+            if theirs.get("launch") == mine.get("launch"):  # others may try in between, and count their own
+                if over is not None and over.get("ending") != "died":
+                    break
+                deaths += 1
+        return deaths
 
     def give_back(self, ending: str, why: str = "") -> None:
         _create(self.path.with_name(f"{self.path.name}.over"), {"ending": ending, "why": why})
@@ -152,6 +155,20 @@ def state(folder: Path) -> State:
     return State(number, holder, ending, str((over or {}).get("why", "")))
 
 
+def holders(folder: Path) -> set[str]:
+    """The launches whose workers have had the cell."""
+    return {str((_read(path) or {}).get("launch", "")) for path in _leases(folder)}
+
+
+def why_failed(folder: Path, launch: str) -> str | None:
+    """Why it failed in this launch, whoever has had it since; None where it did not."""
+    for path in _leases(folder):
+        over = _read(path.with_name(f"{path.name}.over")) or {}
+        if over.get("ending") == "failed" and (_read(path) or {}).get("launch") == launch:
+            return str(over.get("why", ""))
+    return None
+
+
 def silent_for(folder: Path, now: State) -> float:
     """Seconds since the holder's last sign of life, by this machine's clock: to be shown, nothing is decided by it."""
     if now.holder and now.holder.is_here():
@@ -163,9 +180,11 @@ def silent_for(folder: Path, now: State) -> float:
 
 
 def last_number(folder: Path) -> int:
-    if not folder.is_dir():
-        return 0
-    return max((int(path.name[6:]) for path in folder.glob("lease.*") if path.name[6:].isdigit()), default=0)
+    return max((int(path.name[6:]) for path in _leases(folder)), default=0)
+
+
+def _leases(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("lease.*") if path.name[6:].isdecimal()]
 
 
 def _create(path: Path, content: dict[str, Any]) -> bool:
@@ -187,7 +206,7 @@ def _read(path: Path) -> dict[str, Any] | None:
         found = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (ValueError, OSError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -42,11 +42,11 @@ def run_beside(
         write_spec(spec, store)
     order: dict[str, Any] = {"store": str(store.root.resolve())}
     how = specs[0].how
-    order |= {"how": asdict(how), "asked": [(spec.cell.id, spec.instead_of, spec.forced_by) for spec in specs]}
-    gpus = _gpus(how)
-    order |= {"budget": budget, "debug": debug, "to_stderr": to_stderr, "share": -(-jobs // max(1, len(gpus)))}
+    order |= {"how": asdict(how), "asked": [(spec.cell.id, spec.instead_of, spec.afresh) for spec in specs]}
+    gpus, count = _gpus(how), min(jobs, len(specs))
+    order |= {"budget": budget, "debug": debug, "to_stderr": to_stderr, "share": -(-count // max(1, len(gpus)))}
     with stop.on_signals():
-        workers = [_start(order, _surroundings(how, k, gpus)) for k in range(min(jobs, len(specs)))]
+        workers = [_start(order, _surroundings(how, k, gpus)) for k in range(count)]
         claimed, deaths = _claims(specs, store), 0  # deaths in a row, since a cell was last begun
         while not stop():
             killed = [k for k, worker in enumerate(workers) if (worker.poll() or 0) < 0]
@@ -75,8 +75,8 @@ def worker_main(order: dict[str, Any]) -> None:
     store = Store(Path(order["store"]))
     how = How(**order["how"] | {"methods": tuple(order["how"]["methods"])})
     specs = [  # of the file only the cell: another launch may have written its own into it
-        replace(read_spec(id, store), how=how, instead_of=tuple(there), forced_by=forced_by)
-        for id, there, forced_by in order["asked"]
+        replace(read_spec(id, store), how=how, instead_of=tuple(there), afresh=afresh)
+        for id, there, afresh in order["asked"]
     ]
     desk = desk_for(specs[0].how, store)
     if desk.environment.device.type == "cuda" and order["share"] > 1:  # who wants too much fails alone, and is told so

@@ -3,6 +3,8 @@
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -77,11 +79,20 @@ class Display:
     def _note(self, facts: dict[str, object]) -> None:
         """What `status --watch` reads."""
         if self.folder:
-            aside = self.folder / f".now.{os.getpid()}.tmp"
-            aside.write_text(json.dumps(facts))
-            aside.replace(self.folder / "now.json")
+            with self._for_people():
+                aside = self.folder / f".now.{os.getpid()}.tmp"
+                aside.write_text(json.dumps(facts))
+                aside.replace(self.folder / "now.json")
 
     def _log(self, line: str) -> None:
         if self.folder:
-            with (self.folder / "log").open("a") as file:
+            with self._for_people(), (self.folder / "log").open("a") as file:
                 file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {line}\n")
+
+    @contextmanager
+    def _for_people(self) -> Iterator[None]:
+        """Nothing hangs on these files: that one cannot be written (a full disk) is said, and costs no run."""
+        try:
+            yield
+        except OSError as error:
+            self.console.print(f"{self.folder}: cannot be written ({error.strerror})", markup=False, soft_wrap=True)

@@ -21,6 +21,7 @@ from benchmark.store import Store, write_safely
 from benchmark.suite_file import Slurm
 
 SIGNAL_BEFORE = 15  # seconds before the limit when Slurm says so
+ARRAY = 1000  # tasks in one array: Slurm's own limit, unless it is told otherwise
 REQUEUES = 1000  # a pre-empted cell is never given up for that
 
 
@@ -130,7 +131,11 @@ def _batches(specs: list[Spec], hours: dict[str, float], asked: Slurm) -> list[l
         generation[id] = 1 + max((generation.get(parent, -1) for parent in spec.cell.parents.values()), default=-1)
         key = generation[id], spec.cell.gpus if asked.gpus else 0, minutes_for(hours.get(id), asked)
         groups.setdefault(key, []).append(spec)
-    batches = [Batch(*key, tuple(mine)) for key, mine in sorted(groups.items(), key=lambda pair: pair[0])]
+    batches = [
+        Batch(*key, tuple(mine[start : start + ARRAY]))
+        for key, mine in sorted(groups.items(), key=lambda pair: pair[0])
+        for start in range(0, len(mine), ARRAY)
+    ]
     return [[b for b in batches if b.generation == g] for g in sorted({b.generation for b in batches})]
 
 

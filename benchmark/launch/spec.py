@@ -27,11 +27,7 @@ class Spec:
     how: How
     instead_of: tuple[str, ...] = ()  # records there are already, which are not what was asked for
     forced_by: str = ""  # the launch that asked for it although it may have been done
-
-    @property
-    def afresh(self) -> bool:
-        """From the start, whatever checkpoint there is; a launch that goes on with what another forced does not."""
-        return self.forced_by == self.how.launch
+    afresh: bool = False  # from the start, whatever checkpoint there is
 
 
 def write_spec(spec: Spec, store: Store) -> None:
@@ -40,6 +36,7 @@ def write_spec(spec: Spec, store: Store) -> None:
         "how": asdict(spec.how),
         "instead_of": list(spec.instead_of),
         "forced_by": spec.forced_by,
+        "afresh": spec.afresh,
     }
     write_safely(store.run_folder(spec.cell.id) / "spec.json", (json.dumps(text, indent=1) + "\n").encode())
 
@@ -48,7 +45,7 @@ def read_spec(id: str, store: Store) -> Spec:
     text = json.loads((store.run_folder(id) / "spec.json").read_text())
     how = text["how"] | {"methods": tuple(text["how"]["methods"])}
     cell = Cell.model_validate_json(json.dumps(text["cell"]))
-    return Spec(cell, How(**how), tuple(text["instead_of"]), text["forced_by"])
+    return Spec(cell, How(**how), tuple(text["instead_of"]), text["forced_by"], text["afresh"])
 
 
 def last_spec(id: str, store: Store) -> Spec | None:

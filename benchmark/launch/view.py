@@ -1,8 +1,10 @@
 """Where a matrix stands right now, read from the run folders: who works on what, what waits, what failed and why."""
 
 import json
+import time
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from benchmark.launch.lease import STALE, Holder, silent_for, state
@@ -29,7 +31,7 @@ def places(entries: list[Entry], store: Store) -> list[Place]:
 
 def _place(entry: Entry, store: Store) -> Place:
     folder = store.run_folder(entry.id)
-    if entry.state == "done" or not folder.is_dir():
+    if (entry.state == "done" and not _just_now(folder)) or not folder.is_dir():
         return Place(entry, entry.state, entry.why)
     last = state(folder)
     if last.taken and last.holder and not last.holder.is_dead():
@@ -37,7 +39,7 @@ def _place(entry: Entry, store: Store) -> Place:
             why = f"its worker on {last.holder.host} has been silent for {silent / 60:.0f} min"
             return Place(entry, entry.state, why)
         return Place(entry, "running", f"on {last.holder.host}", last.holder, _noted(store, entry.id))
-    if last.ending == "failed":
+    if last.ending == "failed" and entry.state != "done":
         return Place(entry, "failed", last.why)
     return Place(entry, entry.state, entry.why)
 
@@ -46,9 +48,17 @@ def _noted(store: Store, id: str) -> dict[str, Any] | None:
     path = store.run_folder(id) / "now.json"
     try:
         noted = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):  # it has not begun its first step, or the power went while it noted one
+    except (OSError, ValueError):  # it has not begun its first step, or the power went while it noted one
         return None
-    return noted if isinstance(noted, dict) else None
+    return noted if isinstance(noted, dict) and isinstance(noted.get("left"), int | float) else None
+
+
+def _just_now(folder: Path) -> bool:
+    """Whether somebody noted a step in the last minute: what is done may be run once more."""
+    try:
+        return time.time() - (folder / "now.json").stat().st_mtime < 60
+    except OSError:
+        return False
 
 
 def summary(found: list[Place]) -> str:

@@ -14,12 +14,12 @@ from typing import Literal
 from benchmark.engine import checkpoint
 from benchmark.errors import NoData, Stopped, UserError
 from benchmark.execute import Desk, execute
-from benchmark.launch.lease import STALE, Holder, Lease, LeaseLost, Watch, state
+from benchmark.launch.lease import STALE, Holder, Lease, LeaseLost, Watch, state, why_failed
 from benchmark.launch.progress import Display
 from benchmark.launch.spec import Spec
 from benchmark.launch.stop import StopAsked
 from benchmark.launch.together import Died, train_together
-from benchmark.matrix import is_done
+from benchmark.matrix import as_asked
 from benchmark.run import Run
 from benchmark.store import Store, Stored
 
@@ -51,21 +51,21 @@ def work(specs: list[Spec], desk: Desk, stop: StopAsked, display: Display, *, de
         for id, spec in list(waiting.items()):
             if stop():
                 return
-            standing, _ = standing_of(spec, desk.store, waiting)
-            if standing == "free" and (lease := _claim(spec, desk.store, watch)):
-                if standing_of(spec, desk.store, waiting)[0] == "free":  # nobody was faster
-                    display.begin(len(specs) - len(waiting), spec.cell.name, desk.store.run_folder(id))
-                    try:
+            try:
+                standing, _ = standing_of(spec, desk.store, waiting)
+                if standing == "free" and (lease := _claim(spec, desk.store, watch)):
+                    moved = True
+                    if standing_of(spec, desk.store, waiting)[0] == "free":  # nobody was faster
+                        display.begin(len(specs) - len(waiting), spec.cell.name, desk.store.run_folder(id))
                         _run(spec, desk, lease, stop, display, unusable, debug)
-                    except UserError as error:  # a full disk: its folder cannot even be told; the others go on
-                        display.say(f"left     {spec.cell.name}: {error}")
-                        del waiting[id]
-                else:
-                    lease.give_back("not needed")
-                moved = True
-            elif standing != "waits" and standing != "free":
+                    else:
+                        lease.give_back("not needed")
+                elif standing not in ("waits", "free"):
+                    moved = True
+                    del waiting[id]
+            except (UserError, OSError) as error:  # a full disk: its folder cannot even be told; the others go on
+                display.say(f"left     {spec.cell.name}: {error}")
                 del waiting[id]
-                moved = True
         if moved:
             idle_since = time.monotonic()
             continue
@@ -87,11 +87,8 @@ def standing_of(spec: Spec, store: Store, among: Iterable[str] = ()) -> tuple[St
     """Where a cell stands for this launch, and why. It waits for parents that are `among` those still to come."""
     if found := finished(spec, store):
         return ("done" if found.record.ending == "done" else "diverged"), ""
-    folder = store.run_folder(spec.cell.id)
-    now = state(folder)
-    ours = now.holder is not None and now.holder.launch == spec.how.launch
-    if now.ending == "failed" and ours:
-        return "failed", now.why
+    if (why := why_failed(store.run_folder(spec.cell.id), spec.how.launch)) is not None:
+        return "failed", why
     for role, parent in spec.cell.parents.items():
         if parent in among:
             return "waits", f"for its parent {parent} ({role})"
@@ -108,12 +105,8 @@ def unsettled(spec: Spec, store: Store) -> bool:
 
 def finished(spec: Spec, store: Store) -> Stored | None:
     """The record that was asked for: a current one, or a new one where the old were not enough."""
-    found = [s for s in store.of(spec.cell.id) if s.content not in spec.instead_of]
     how = spec.how
-    methods = tuple(map(Path, how.methods))
-    if not found or not is_done(spec.cell, store, how.device, how.mode, methods):
-        return None
-    return found[-1]
+    return as_asked(spec.cell, store, how.device, how.mode, tuple(map(Path, how.methods)), spec.instead_of)
 
 
 def _claim(spec: Spec, store: Store, watch: Watch) -> Lease | None:
@@ -144,7 +137,8 @@ def _run(
     try:
         if cell.gpus > 1:
             train_together(cell, desk.store, lease, stop, force)
-            stored = desk.store.of(cell.id)[-1]
+            if not (stored := finished(spec, desk.store)):
+                raise RuntimeError("its processes ended well and left no record")
         else:
             stored = execute(cell, replace(desk, stop=stop, say=display.say, watch=alive), force=force)
     except Died as died:

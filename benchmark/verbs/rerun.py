@@ -10,6 +10,7 @@ from benchmark.data.images import data_root
 from benchmark.errors import UserError
 from benchmark.launch.local import run_here
 from benchmark.launch.spec import How, Spec
+from benchmark.launch.worker import finished
 from benchmark.record import Record
 from benchmark.store import Store
 from benchmark.verify import find_record
@@ -30,11 +31,14 @@ def rerun_record(
         data=str(data_root(data)), methods=tuple(map(str, methods_from)), launch=launch,
     )  # fmt: skip
     cells = {cell.id: cell for cell in _family(old.record.cell, store)}
-    specs = [Spec(cell, asked, tuple(s.content for s in here.of(cell.id)), launch) for cell in cells.values()]
+    specs = [
+        Spec(cell, asked, tuple(s.content for s in here.of(cell.id)), launch, afresh=True) for cell in cells.values()
+    ]
     summary = run_here(specs, here, budget=None, debug=False, to_stderr=to_stderr)
     if summary.failed or summary.left:
         raise UserError("; ".join(summary.failed.values()) or f"stopped ({summary.stopped}): {summary.left[0]}")
-    new = here.of(old.record.id)[-1]
+    new = finished(specs[-1], here)
+    assert new, "it is in the summary"
     return _compared(old.record, new.record) | {"new record": str(new.path)}, _kept(old.record, new.record)
 
 

@@ -75,14 +75,14 @@ def run_suite(
         from benchmark.launch.local import run_beside, run_here
 
         if launcher == "process":
-            packed = max(packed, jobs)
+            packed = max(packed, min(jobs, len(todo)))
         how = How(
             device=device, mode=mode, threads=threads or (1 if jobs > 1 else None), packed=packed,
             data=str(data_root(data).resolve()), methods=tuple(str(path.resolve()) for path in methods_from),
             launch=uuid4().hex,
         )  # fmt: skip
         ordered = in_order(todo, seconds, suite.name, tier)
-        specs = _forced(ordered, how, store) if force else [_spec(entry, how, store) for entry in ordered]
+        specs = _forced(ordered, how, store) if force else [Spec(e.cell, how, e.seen) for e in ordered]
         if launcher == "slurm":
             return _hand_over(suite, todo, specs, store, jobs, as_json)
         if launcher == "process":
@@ -114,24 +114,27 @@ def in_order(todo: list[Entry], budget: float | None, suite: str, tier: str) -> 
     return sorted(todo, key=lambda e: (e.id not in pinned, round(e.hours or 0.0, 3), e.cell.seed))
 
 
-def _spec(entry: Entry, how: How, store: Store, forced_by: str = "") -> Spec:
-    """A cell that is done already and asked for again wants a new record."""
-    there = tuple(s.content for s in store.of(entry.id))
-    return Spec(entry.cell, how, there, forced_by)
-
-
 def _forced(todo: list[Entry], how: How, store: Store) -> list[Spec]:
-    """All of it from the start; but where an earlier --force was interrupted, what that one had left."""
+    """All of it from the start; but where an earlier --force of this kind was interrupted, what that one had left."""
+    from benchmark.launch.lease import holders
     from benchmark.launch.worker import unsettled
 
     before = {entry.id: spec for entry in todo if (spec := last_spec(entry.id, store)) and spec.forced_by}
+    before = {id: spec for id, spec in before.items() if _alike(spec.how, how)}
     unfinished = {spec.forced_by for spec in before.values() if unsettled(spec, store)}
-    return [
-        replace(before[entry.id], how=how)
-        if entry.id in before and before[entry.id].forced_by in unfinished
-        else _spec(entry, how, store, forced_by=how.launch)
-        for entry in todo
-    ]
+    specs = []
+    for entry in todo:
+        spec = before.get(entry.id)
+        if spec and spec.forced_by in unfinished:
+            begun = {spec.forced_by, spec.how.launch} & holders(store.run_folder(entry.id))
+            specs.append(replace(spec, how=how, afresh=not begun))
+        else:
+            specs.append(Spec(entry.cell, how, entry.seen, forced_by=how.launch, afresh=True))
+    return specs
+
+
+def _alike(a: How, b: How) -> bool:
+    return (a.device, a.mode, a.methods) == (b.device, b.mode, b.methods)
 
 
 def _close(name: str, entries: list[Entry], summary: "Summary | None", as_json: bool) -> int:

@@ -24,10 +24,17 @@ LAST = 10  # lines of a run's log
 EVERY = 1.0  # seconds between two looks
 
 
-def show_status(what: str, tier: str, out: Path, methods_from: tuple[Path, ...]) -> Any:
+def show_status(
+    what: str,
+    tier: str,
+    out: Path,
+    methods_from: tuple[Path, ...],
+    sets: tuple[str, ...] = (),
+    mode: str = "repeatable",
+) -> Any:
     store = Store(out)
     if what in known() or what.endswith(".toml"):
-        found = _look(what, tier, store, methods_from)
+        found = _look(what, tier, store, methods_from, sets, mode)
         lines = [{"state": f"{p.state:8}", "id": p.entry.id, "cell": p.entry.cell.name, "why": p.why} for p in found]
         return [*lines, {"state": summary(found), "id": "", "cell": "", "why": ""}]
     if what:
@@ -43,14 +50,23 @@ def show_status(what: str, tier: str, out: Path, methods_from: tuple[Path, ...])
     }
 
 
-def watch_status(suite: str, tier: str, out: Path, methods_from: tuple[Path, ...], *, looks: int | None = None) -> None:
+def watch_status(
+    suite: str,
+    tier: str,
+    out: Path,
+    methods_from: tuple[Path, ...],
+    sets: tuple[str, ...] = (),
+    mode: str = "repeatable",
+    *,
+    looks: int | None = None,
+) -> None:
     """The same, drawn anew every second until Ctrl-C, or until nothing is left to wait for."""
     if suite not in known() and not suite.endswith(".toml"):
         raise UserError("--watch wants a suite")
     store = Store(out)
     with Live(refresh_per_second=4) as live:
         while looks is None or looks > 0:
-            found = _look(suite, tier, store, methods_from)
+            found = _look(suite, tier, store, methods_from, sets, mode)
             live.update(_drawn(found, store))
             if all(place.state in ("done", "stale", "blocked") for place in found):
                 break
@@ -58,9 +74,11 @@ def watch_status(suite: str, tier: str, out: Path, methods_from: tuple[Path, ...
             time.sleep(EVERY)
 
 
-def _look(suite: str, tier: str, store: Store, methods_from: tuple[Path, ...]) -> list[Place]:
-    planned = plan(read(suite, (), methods_from), tier)
-    entries = matrix(planned, store, device="auto", mode="repeatable", methods_from=methods_from)
+def _look(
+    suite: str, tier: str, store: Store, methods_from: tuple[Path, ...], sets: tuple[str, ...], mode: str
+) -> list[Place]:
+    planned = plan(read(suite, sets, methods_from), tier)
+    entries = matrix(planned, store, device="auto", mode=mode, methods_from=methods_from)
     return places(entries, store)
 
 
@@ -108,11 +126,12 @@ def _status_of_run(id: str, store: Store) -> dict[str, Any]:
         where = f"{last.holder.host}, process {last.holder.pid}" + (
             f", job {last.holder.job}" if last.holder.job else ""
         )
-        report[f"lease {last.number}"] = f"{where}: {f'{last.ending} {last.why}'.strip() or 'at work'}"
+        alive = "killed" if last.holder.is_dead() else "at work"
+        report[f"lease {last.number}"] = f"{where}: {f'{last.ending} {last.why}'.strip() or alive}"
     for stored in store.of(name):
         report[f"record {stored.content}"] = f"{stored.record.ending}, {stored.record.outcome.top1:.2f} %"
     log = folder / "log"
-    said = log.read_text().splitlines()[-LAST:] if log.is_file() else []
+    said = log.read_text(errors="replace").splitlines()[-LAST:] if log.is_file() else []
     return report | {f"log {number - len(said)}": line for number, line in enumerate(said)}
 
 

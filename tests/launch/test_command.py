@@ -18,10 +18,12 @@ from benchmark.cell import Cell
 from benchmark.engine.environment import Environment
 from benchmark.launch import local, worker
 from benchmark.launch.lease import Holder, Watch
-from benchmark.launch.spec import Spec
+from benchmark.launch.spec import Spec, write_spec
+from benchmark.matrix import Entry
 from benchmark.store import Store, Stored
 from benchmark.suite import plan
 from benchmark.suite_file import read
+from benchmark.verbs.run import _forced
 from benchmark.verbs.status import watch_status
 from tests.conftest import make_desk, tiny
 from tests.forked import in_child, prunebench
@@ -38,6 +40,21 @@ def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
     assert weights(Store(tmp_path / "two")) == weights(Store(tmp_path / "results"))
     packed = {stored.record.how.packed for stored in Store(tmp_path / "two").all()}
     assert packed == {2}
+
+
+def test_forced_anew_what_the_first_never_reached_begins_afresh_and_another_mode_is_another_launch(
+    tmp_path: Path,
+) -> None:
+    reached, other = tiny("one_cycle"), tiny("agp")
+    store, first = Store(tmp_path), replace(HOW, launch="first")
+    for cell in (reached, other):
+        write_spec(Spec(cell, first, (), "first", afresh=True), store)
+    assert Watch().claim(store.run_folder(reached.id), Holder.me("first"))
+    assert Watch().claim(store.run_folder(other.id), Holder.me("long ago"))
+    todo, again = [Entry(cell.id, cell, "pending") for cell in (reached, other)], replace(HOW, launch="again")
+    assert [(s.forced_by, s.afresh) for s in _forced(todo, again, store)] == [("first", False), ("first", True)]
+    fast = replace(again, mode="fast")
+    assert [(s.forced_by, s.afresh) for s in _forced(todo, fast, store)] == [("again", True), ("again", True)]
 
 
 def test_force_goes_on_with_what_it_was_interrupted_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

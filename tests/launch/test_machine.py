@@ -65,6 +65,25 @@ def test_a_results_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> 
     assert "Traceback" not in said
 
 
+def test_a_full_disk_is_told_for_each_cell_and_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(MATRIX.format(last=0, epochs=1))
+    out = tmp_path / "results"
+    out.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=120k", "tmpfs", str(out)], check=False)
+    if mount.returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    try:
+        said = launched(tmp_path)
+        text = said.communicate()[0]
+    finally:
+        subprocess.run(["umount", str(out)], check=True)
+    assert said.returncode == 1, text
+    assert "Traceback" not in text
+    assert "No space left" in text
+    assert text.count("dense resnet_tiny") >= 1
+    assert text.count("agp weights -90%") >= 1, "the others are tried"
+
+
 def test_the_status_of_a_run_tells_every_attempt(tmp_path: Path) -> None:
     """One was killed, one failed, one is at work; and what its log said last."""
     store = Store(tmp_path)

@@ -22,8 +22,9 @@ from benchmark.launch.spec import Spec, read_spec, write_spec
 from benchmark.launch.stop import StopAsked
 from benchmark.launch.view import places
 from benchmark.launch.worker import standing_of
-from benchmark.matrix import Entry
+from benchmark.matrix import Entry, matrix
 from benchmark.store import Store
+from benchmark.suite import Planned
 from benchmark.suite_file import Slurm
 from benchmark.verbs.status import show_status
 from tests.conftest import make_desk, planned, recipe, tiny
@@ -112,7 +113,7 @@ def test_asked_for_again_a_cell_gets_a_new_record(tmp_path: Path, environment: E
     cell, desk = tiny(**SHORT), make_desk(tmp_path, environment)
     go(asked([cell], desk.store), desk)
     (old,) = desk.store.of(cell.id)
-    again = Spec(cell, replace(HOW, launch="b"), (old.content,), "b")
+    again = Spec(cell, replace(HOW, launch="b"), (old.content,), "b", afresh=True)
     go([again], desk)
     assert len(desk.store.of(cell.id)) == 2
     go([again], desk)
@@ -143,7 +144,7 @@ def test_a_signal_stops_at_a_checkpoint_and_the_lease_is_given_back(tmp_path: Pa
 
 def test_what_a_worker_is_told_survives_its_file(tmp_path: Path) -> None:
     cell, _ = planned("finetune_one_shot")
-    spec = Spec(cell, replace(HOW, methods=("/a", "/b"), threads=None), ("x", "y"), "a")
+    spec = Spec(cell, replace(HOW, methods=("/a", "/b"), threads=None), ("x", "y"), "a", afresh=True)
     write_spec(spec, Store(tmp_path))
     assert read_spec(cell.id, Store(tmp_path)) == spec
 
@@ -255,6 +256,58 @@ def test_who_has_a_cell_elsewhere_is_named_while_it_is_waited_for(
     os.utime(folder / "lease.0001", (time.time() - 1800,) * 2)
     (place,) = places([Entry(specs[0].cell.id, specs[0].cell, "pending")], desk.store)
     assert (place.state, place.why) == ("pending", "its worker on far has been silent for 30 min")
+
+
+def test_a_record_that_comes_while_a_launch_prepares_is_enough(tmp_path: Path, environment: Environment) -> None:
+    desk, cell = make_desk(tmp_path, environment), tiny("one_cycle", **SHORT)
+    place = Planned(cell, "first", "one_cycle", 0.0, "matched")
+    (entry,) = matrix([place], desk.store, device="cpu", mode="repeatable")
+    go(asked([cell], desk.store), desk)  # another launch is faster
+    assert standing_of(Spec(cell, replace(HOW, launch="b"), entry.seen), desk.store)[0] == "done"
+    (entry,) = matrix([place], desk.store, device="cpu", mode="repeatable")
+    assert standing_of(Spec(cell, replace(HOW, launch="b"), entry.seen), desk.store)[0] == "free", "asked for again"
+
+
+def dead(folder: Path, launch: str, ending: str = "") -> leases.Lease:
+    lease = Watch().claim(folder, replace(Holder.me(launch), born=1))
+    assert lease
+    if ending:
+        lease.give_back(ending, f"by {launch}")
+    return lease
+
+
+def test_each_of_two_launches_gives_up_after_its_own_deaths(tmp_path: Path) -> None:
+    counted = [dead(tmp_path, launch).deaths_before() for launch in "abababab"]
+    assert counted == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_what_failed_in_a_launch_stays_failed_for_it_whoever_tries_next(tmp_path: Path) -> None:
+    spec = Spec(tiny("one_cycle", **SHORT), HOW)
+    folder = Store(tmp_path).run_folder(spec.cell.id)
+    for launch, ending in (("a", "failed"), ("b", "interrupted"), ("c", "")):
+        dead(folder, launch, ending)
+    assert standing_of(spec, Store(tmp_path)) == ("failed", "by a")
+    assert standing_of(replace(spec, how=replace(HOW, launch="b")), Store(tmp_path))[0] == "free"
+
+
+def test_odd_things_in_a_run_folder_stop_nobody(tmp_path: Path, environment: Environment) -> None:
+    desk = make_desk(tmp_path, environment)
+    specs = asked([tiny("one_cycle", seed=seed, **SHORT) for seed in range(3)], desk.store)
+    first, second = (desk.store.run_folder(spec.cell.id) for spec in specs[:2])
+    (first / "lease.0001").mkdir()
+    (second / "lease.²").write_text("{}")
+    (second / "now.json").write_text('{"left": "x"}')
+    (second / "log").write_bytes(b"\xff\n")
+    show_status(specs[1].cell.id, "full", desk.store.root, ())
+    places([Entry(spec.cell.id, spec.cell, "pending") for spec in specs], desk.store)
+    go(specs, desk, StopAsked(20))
+    assert set(summary_of(specs, desk.store, "").done) >= {spec.cell.name for spec in specs[1:]}
+
+
+def test_an_array_is_no_longer_than_slurm_takes(tmp_path: Path) -> None:
+    specs = [Spec(tiny(seed=seed), HOW) for seed in range(2300)]
+    ((*batches,),) = slurm._batches(specs, {}, Slurm())
+    assert [len(batch.specs) for batch in batches] == [1000, 1000, 300]
 
 
 def test_slurm_gets_an_array_for_each_time_class_and_generation(tmp_path: Path) -> None:
