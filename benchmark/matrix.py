@@ -35,8 +35,9 @@ def matrix(
     cells = {cell.id: cell for p in planned for cell in (*p.parents, p.cell)}  # parents before their children
     entries: dict[str, Entry] = {}
     for id, cell in cells.items():
-        seen = tuple(s.content for s in store.of(id))
-        entries[id] = Entry(id, cell, *_state(id, cell, entries, store, device, mode, methods_from), seen=seen)
+        found = store.of(id)
+        state, why = _state(cell, found, entries, store, device, mode, methods_from)
+        entries[id] = Entry(id, cell, state, why, seen=tuple(s.content for s in found))
     for entry in entries.values():
         if entry.state == "pending" and "start" in entry.cell.parents:
             _needs_weights(entries[entry.cell.parents["start"]], store)
@@ -44,9 +45,15 @@ def matrix(
 
 
 def _state(
-    id: str, cell: Cell, earlier: dict[str, Entry], store: Store, device: str, mode: str, methods_from: tuple[Path, ...]
+    cell: Cell,
+    found: list[Stored],
+    earlier: dict[str, Entry],
+    store: Store,
+    device: str,
+    mode: str,
+    methods_from: tuple[Path, ...],
 ) -> tuple[State, str]:
-    if recorded := _recorded(id, cell, store, device, mode, methods_from):
+    if recorded := _recorded(cell, found, store, device, mode, methods_from):
         return recorded
     for role, parent in cell.parents.items():
         ended = [s.record.ending for s in store.of(parent) if _fits(s.record, device, mode)]
@@ -61,10 +68,10 @@ def _state(
 
 
 def _recorded(
-    id: str, cell: Cell, store: Store, device: str, mode: str, methods_from: tuple[Path, ...]
+    cell: Cell, found: list[Stored], store: Store, device: str, mode: str, methods_from: tuple[Path, ...]
 ) -> tuple[State, str] | None:
     """What the records of a cell make of it; None where it has none that was run as asked."""
-    fitting = [s for s in store.of(id) if _fits(s.record, device, mode)]
+    fitting = [s for s in found if _fits(s.record, device, mode)]
     if not fitting:
         return None
     code = code_of(cell, methods_from)

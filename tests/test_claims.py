@@ -13,7 +13,7 @@ import pytest
 from benchmark.errors import UserError
 from benchmark.evidence import claims as module
 from benchmark.evidence import ledger
-from benchmark.evidence.claims import Claim, Finding, judge, read_claims
+from benchmark.evidence.claims import Claim, Finding, judge, read_claims, summary
 from benchmark.evidence.ledger import as_json, as_markdown
 from benchmark.record import How, Record
 from benchmark.report.rows import rows_of
@@ -127,6 +127,33 @@ def test_rivals_may_stand_in_another_table(tmp_path: Path, template: Record, mon
     asked = claim(where=["half"], there="full")
     assert judge([asked], store)[0].state == "reproduced"
     assert judge([claim(where=["half"])], store)[0].why == "no records of one_shot"
+
+
+def test_a_claim_is_one_number_over_all_its_places_and_a_stand_in_speaks_for_itself(
+    tmp_path: Path, template: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It wins by a point at one place and loses by five at the other: no place alone makes it reproduced."""
+    text = SUITE.replace('seeds = "0-1"', 'seeds = "0-4"')
+    tables = {}
+    for place, gap in (("here", 1.0), ("there", -5.0)):
+        (tmp_path / place).mkdir()
+        path, store = tmp_path / place / "mine.toml", Store(tmp_path / place)
+        path.write_text(text)
+        planned = plan(read(str(path)))
+        for each in planned:
+            add(store, template, each.cell, 80.0 + gap * (each.label == "one_cycle") + 0.1 * PATTERN[each.cell.seed])
+        rows = [replace(row, data=place) for row in rows_of(planned, store)]
+        moved = [replace(p, cell=p.cell.model_copy(update={"data": place})) for p in planned]
+        tables[place] = rows, moved, {}
+    monkeypatch.setattr(module, "_rows", lambda place, store: tables[place])
+    both, alone = judge([claim(where=["here", "there"], stand_in=["here"])], Store(tmp_path))
+    assert (both.state, both.indicative, both.place) == ("not reproduced", False, "here + there")
+    assert both.estimate == pytest.approx(-2.0, abs=0.1)
+    assert (alone.state, alone.indicative) == ("reproduced", True)
+    assert summary([both, alone])["c"].state == "not reproduced"
+    tables["there"] = [], tables["there"][1], {}
+    half, _ = judge([claim(where=["here", "there"], stand_in=["here"])], Store(tmp_path))
+    assert (half.state, half.why) == ("inconclusive", "1 of its 2 targets and networks have records")
 
 
 def test_a_tuned_method_stands_by_what_is_best_on_validation_images(

@@ -2,7 +2,7 @@
 
 A claim file states estimand, places, margin and number of seeds; its commit dates it. A verdict uses
 the first n seeds of each row and no others, so there is one look. One pooled number a claim: the mean,
-over the cells of a place, of the difference in question, with each cell's own variances (Welch and
+over all cells of all its places, of the difference in question, with each cell's own variances (Welch and
 Satterthwaite); then Holm over all claims that can be judged.
 """
 
@@ -43,7 +43,8 @@ class Claim(Spec):
     says: str
     reference: str  # where the paper says it; "abstract only" where no table could be read
     kind: Kind
-    where: Annotated[list[str], Field(min_length=1)]  # suite/table, suite/table@small: the paper's own setting first
+    where: Annotated[list[str], Field(min_length=1)]  # suite/table, suite/table@small: pooled, judged on all of them
+    stand_in: list[str] = []  # places near it that can be afforded: each judged by itself, and indicative
     method: str
     against: list[str] = []
     there: str = ""  # the table that `against` stands in, where it is another one
@@ -68,7 +69,7 @@ class ClaimFile(Spec):
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim at one place: every number that was used."""
+    """A claim at its places together, or at one that stands in for them: every number that was used."""
 
     claim: Claim
     place: str
@@ -132,21 +133,23 @@ def _check(claim: Claim) -> None:
     for name in (claim.method, *claim.against):
         if name.partition("(")[0].partition(",")[0].partition(" ")[0] not in known:
             raise UnknownName("method", name, known)
-    for place in (*claim.where, *([claim.there] if claim.there else [])):
+    for place in (*claim.where, *claim.stand_in, *([claim.there] if claim.there else [])):
         _table(place)
 
 
 def judge(claims: Sequence[Claim], store: Store) -> list[Finding]:
-    """Every claim at every place; Holm over what could be judged."""
-    places = {place for claim in claims for place in (*claim.where, claim.there) if place}
+    """Every claim at its places together, then at each stand-in; Holm over what could be judged."""
+    places = {place for claim in claims for place in (*claim.where, *claim.stand_in, claim.there) if place}
     tables = {place: _rows(place, store) for place in places}
     found = []
     for claim in claims:
         rivals = [row for row in tables[claim.there][0] if row.label in claim.against] if claim.there else []
-        for place in claim.where:
-            rows, planned, smaller = tables[place]
-            of_place = claim.model_copy(update={"models": [smaller.get(model, model) for model in claim.models]})
-            found.append(_at(of_place, place, [*rows, *rivals], planned))
+        for together in (claim.where, *([place] for place in claim.stand_in)):
+            rows = [row for place in together for row in tables[place][0]]
+            planned = [p for place in together for p in tables[place][1]]
+            smaller = {model: other for place in together for model, other in tables[place][2].items()}
+            here = claim.model_copy(update={"models": [smaller.get(model, model) for model in claim.models]})
+            found.append(_at(here, together, [*rows, *rivals], planned))
     return _after_holm(found)
 
 
@@ -170,9 +173,9 @@ def _table(place: str) -> tuple[Suite, str, str]:
     return suite, table, tier or "full"
 
 
-def _at(claim: Claim, place: str, rows: list[Row], planned: list[Planned]) -> Finding:
-    small = place.endswith("@small")
-    nothing = Finding(claim, place, "not tested", "no records", indicative=small)
+def _at(claim: Claim, places: list[str], rows: list[Row], planned: list[Planned]) -> Finding:
+    indicative = places != claim.where or any(place.endswith("@small") for place in places)
+    nothing = Finding(claim, " + ".join(places), "not tested", "no records", indicative=indicative)
     if lacking := _lacking(claim, planned):
         return replace(nothing, why=f"it asks for {', '.join(lacking)}, which this table has not")
     rows = [row for row in rows if not claim.targets or row.target in (*claim.targets, 0.0)]
@@ -186,30 +189,29 @@ def _at(claim: Claim, place: str, rows: list[Row], planned: list[Planned]) -> Fi
     mine = [row for row in rows if row.label == claim.method and row.n]
     if not mine:
         return nothing
-    finding = replace(nothing, indicative=small or place != claim.where[0])
     if claim.kind == "costs less than" and any(s.record.how.device == "cpu" for row in mine for s in row.records):
-        return replace(finding, why="hours on a CPU decide nothing about cost")
+        return replace(nothing, why="hours on a CPU decide nothing about cost")
     rivals = [] if claim.kind == "reaches" else claim.against or ["dense"]
     concerned = [*mine, *(row for row in rows for other in rivals if any(_faces(row, m, other) for m in mine))]
     if unsaid := [row.label for row in concerned if None in _told(claim, row)]:
-        return replace(finding, why=f"records of {', '.join(unsaid)} do not tell what it speaks of")
+        return replace(nothing, why=f"records of {', '.join(unsaid)} do not tell what it speaks of")
     if spoilt := [f"{row.label} {flag}" for row in concerned for flag in row.flags if _spoils(flag)]:
-        return replace(finding, why=f"not to be trusted: {', '.join(spoilt)}")
+        return replace(nothing, why=f"not to be trusted: {', '.join(spoilt)}")
     if claim.kind == "costs less than" and len(machines := _machines(concerned)) > 1:
-        return replace(finding, why=f"hours of unlike machines: {', '.join(machines)}")
+        return replace(nothing, why=f"hours of unlike machines: {', '.join(machines)}")
     samples = [sample for other in claim.against or [""] if (sample := _sample(claim, mine, rows, other)) is not None]
     if len(samples) < max(1, len(claim.against)):
         there = {row.label for row in rows if row.n}
         missing = [other for other in claim.against if other not in there]
-        return replace(finding, why=f"no records of {', '.join(missing) or 'what it is held against'}")
+        return replace(nothing, why=f"no records of {', '.join(missing) or 'what it is held against'}")
     if (wanted := _wanted(claim, planned)) > len(mine):
         why = f"{len(mine)} of its {wanted} targets and networks have records"
-        return replace(finding, state="inconclusive", why=why, more_seeds=claim.n)
+        return replace(nothing, state="inconclusive", why=why, more_seeds=claim.n)
     used = list({s.content: s for row in concerned for s in row.records[: claim.n]}.values())
     records = tuple(s.content for s in used)
     seeds = min(sample.seeds for sample in samples)
     first = min(s.record.finished for s in used)
-    finding = replace(finding, records=records, seeds=seeds, first_record=first)
+    finding = replace(nothing, records=records, seeds=seeds, first_record=first)
     if seeds < claim.n:
         more = claim.n - seeds
         return replace(finding, state="inconclusive", why=f"{seeds} of {claim.n} seeds", more_seeds=more)
@@ -254,10 +256,10 @@ def _spoils(flag: str) -> bool:
 def _wanted(claim: Claim, planned: list[Planned]) -> int:
     """How many rows the claim speaks of: it is judged on all of them, never on those that happen to be there."""
     labels = {p.label for p in planned if claim.method == (family(p.label) if claim.tuned else p.label)}
-    rows = {(p.cell.model, p.cell.remove) for p in planned if p.label in labels and p.cell.remove}
+    rows = {(p.cell.data, p.cell.model, p.cell.remove) for p in planned if p.label in labels and p.cell.remove}
     return sum(
         (not claim.models or model in claim.models) and (not claim.targets or remove.amount in claim.targets)
-        for model, remove in rows
+        for _, model, remove in rows
     )
 
 
@@ -396,7 +398,7 @@ def _git(path: Path, *arguments: str) -> str:
 
 
 def summary(found: Iterable[Finding]) -> dict[str, Finding]:
-    """A claim's state is that of the first place where it was tested; its own setting comes first."""
+    """A claim's state is that of its own places; where they were not tested, of the first stand-in that was."""
     best: dict[str, Finding] = {}
     for finding in found:
         if finding.claim.id not in best or best[finding.claim.id].state == "not tested" != finding.state:
