@@ -474,6 +474,8 @@ def test_two_devices_of_one_store_are_not_averaged(tmp_path: Path, environment: 
     ours, theirs = tmp_path / "ours", seeded(tmp_path / "theirs", record, spread(90.0, 5, 3))
     seeded(ours, record, spread(90.0, 0, 3))
     seeded(ours, record, spread(70.0, 10, 3), device="cuda")
+    later = record.model_copy(update={"finished": "2099-01-01T00:00:00+00:00"})
+    seeded(ours, later, spread(60.0, 0, 3), device="cuda")  # of the same cells, and newer
     (row,) = [line for line in compare(Store(ours), theirs) if line.tier == "seeds"]
     assert (row.verdict, row.numbers["ours"]) == ("pass", pytest.approx(90.0, abs=0.1))
 
@@ -486,6 +488,12 @@ def test_a_newer_record_of_another_device_hides_none_that_fits(tmp_path: Path, e
     store.add(later, (stored.path.parent / f"{stored.record.side}.side.gz").read_bytes())
     assert len(store.of(CELL.id)) == 2
     assert check("s", places(CELL), [pinned], store, smoke=True).exit == 0
+
+
+def test_a_record_is_held_against_the_pin_that_was_run_as_it_was(tmp_path: Path, environment: Any, pinned: Pin) -> None:
+    store = run(tmp_path, environment).store
+    on_gpu = replace(pinned, device="cuda", fingerprint="gpu", weights="other", top1=1.0, path="other")
+    assert check("s", places(CELL), [pinned, on_gpu], store, smoke=True).exit == 0
 
 
 def test_a_damaged_side_is_not_published_and_nothing_is_pinned(

@@ -153,7 +153,7 @@ def test_the_processes_of_a_cell_end_with_their_worker_and_force_starts_all_of_t
     at = newest(folder)
     time.sleep(0.5)
     assert newest(folder) == at
-    again = Spec(cell, replace(HOW, launch="b"), (), "b", afresh=True)
+    again = Spec(cell, replace(HOW, launch="b"), (), "b")
     write_spec(again, desk.store)
     go([again], desk)
     assert summary_of([again], desk.store, "").failed == {}

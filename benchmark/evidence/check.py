@@ -26,6 +26,8 @@ from benchmark.report.rows import TOLERANCE, copied
 from benchmark.store import Store, Stored
 from benchmark.suite import Planned
 
+Replicates = dict[str, list[Record]]  # of each cell, newest last
+
 
 @dataclass(frozen=True)
 class Line:
@@ -67,7 +69,7 @@ def check(
         seeds_decide = not smoke and rows[id] in begun  # then one seed may stand for another
         if records and (fitting := mine or (of_row.get(rows[id], []) if seeds_decide else [])):
             candidate = _candidate(records, fitting)
-            lines.append(_counts(p.cell, fitting[-1], candidate, store, own=bool(mine)))
+            lines.append(_counts(p.cell, _pin_for(candidate, fitting), candidate, store, own=bool(mine)))
             if smoke:
                 lines.append(_smoke(p.cell, mine, candidate, tolerances.get(p.cell.model)))
         elif records:
@@ -98,6 +100,13 @@ def _candidate(records: list[Stored], pins: list[Pin]) -> Stored:
     """The newest record that was run as its pins were; where there is none, the newest."""
     pinned = {pin.conditions for pin in pins}
     return ([s for s in records if s.record.how.conditions in pinned] or records)[-1]
+
+
+def _pin_for(stored: Stored, pins: list[Pin]) -> Pin:
+    """The pin to hold a record against: of the same weights, else run alike, else any."""
+    record = stored.record
+    same = [pin for pin in pins if pin.weights == record.network.weights_hash]
+    return (same or [pin for pin in pins if pin.conditions == record.how.conditions] or pins)[-1]
 
 
 def _why_not(p: Planned, store: Store) -> str:
@@ -167,10 +176,10 @@ def _last_test(stored: Stored, store: Store) -> float | None:
 
 
 def _smoke(cell: Cell, pins: list[Pin], stored: Stored, tolerance: float | None) -> Line:
-    record = stored.record
-    off = record.outcome.top1 - pins[-1].top1
+    record, pin = stored.record, _pin_for(stored, pins)
+    off = record.outcome.top1 - pin.top1
     verdict, why = _judge_smoke(pins, record, off, tolerance)
-    numbers = {"now": record.outcome.top1, "pinned": pins[-1].top1, "tolerance": tolerance}
+    numbers = {"now": record.outcome.top1, "pinned": pin.top1, "tolerance": tolerance}
     return Line("smoke", cell.name, verdict, why, numbers)
 
 
@@ -253,7 +262,7 @@ def compare(ours: Store, theirs: Store, planned: Iterable[Planned] | None = None
     these cells alone.
     """
     wanted = None if planned is None else {p.id for p in planned}
-    rows: dict[str, tuple[dict[str, Record], dict[str, Record]]] = {}  # by what was asked but the seed: ours and theirs
+    rows: dict[str, tuple[Replicates, Replicates]] = {}  # by what was asked but the seed: ours and theirs
     ended: tuple[dict[str, Record], dict[str, Record]] = ({}, {})
     for side, store in enumerate((ours, theirs)):
         for stored in store.all():
@@ -261,13 +270,19 @@ def compare(ours: Store, theirs: Store, planned: Iterable[Planned] | None = None
             if wanted is None or record.id in wanted:
                 ended[side][record.id] = record  # of replicates the newest
                 if record.ending == "done":
-                    rows.setdefault(row_of(record.cell), ({}, {}))[side][record.id] = record
+                    rows.setdefault(row_of(record.cell), ({}, {}))[side].setdefault(record.id, []).append(record)
     for mine, others in rows.values():
-        yield from (_difference(record, others[id]) for id, record in mine.items() if id in others)
+        yield from (_difference(*_alike(records, others[id])) for id, records in mine.items() if id in others)
     yield from _one_sided(*ended)
     for mine, others in rows.values():
         if mine and others and _weights(mine) != _weights(others):
-            yield _beyond_seeds(list(mine.values()), list(others.values()))
+            yield _beyond_seeds(mine, others)
+
+
+def _alike(mine: list[Record], others: list[Record]) -> tuple[Record, Record]:
+    """Of a cell's replicates the newest two that were run alike; where none were, the newest two."""
+    pairs = ((a, b) for a in reversed(mine) for b in reversed(others) if a.how.conditions == b.how.conditions)
+    return next(pairs, (mine[-1], others[-1]))
 
 
 def _one_sided(ours: dict[str, Record], theirs: dict[str, Record]) -> Iterator[Line]:
@@ -282,18 +297,22 @@ def _one_sided(ours: dict[str, Record], theirs: dict[str, Record]) -> Iterator[L
                 yield Line("against", record.cell.name, "regressed", f"diverged in {where} alone")
 
 
-def _weights(records: dict[str, Record]) -> set[str]:
-    return {record.network.weights_hash for record in records.values()}
+def _weights(cells: Replicates) -> set[str]:
+    return {record.network.weights_hash for records in cells.values() for record in records}
 
 
-def _beyond_seeds(mine: list[Record], others: list[Record]) -> Line:
-    name = mine[0].cell.name.rpartition(" seed ")[0]
-    shared = Counter(r.how.conditions for r in others if r.how.conditions in {each.how.conditions for each in mine})
-    if not shared:
+def _beyond_seeds(mine: Replicates, others: Replicates) -> Line:
+    name = next(iter(mine.values()))[0].cell.name.rpartition(" seed ")[0]
+    ours, theirs = (
+        Counter(c for rs in side.values() for c in {r.how.conditions for r in rs}) for side in (mine, others)
+    )
+    if not (shared := Counter({conditions: ours[conditions] for conditions in ours.keys() & theirs.keys()})):
         return Line("seeds", name, "not comparable", "no device, mode and data that both have")
-    (conditions, _), *_ = shared.most_common()
-    sides = [[r for r in side if r.how.conditions == conditions] for side in (mine, others)]
-    a, b = ([record.outcome.top1 for record in side] for side in sides)
+    (conditions, _), *_ = sorted(shared.items(), key=lambda pair: (-pair[1], pair[0]))
+    of_them = [
+        [[r for r in records if r.how.conditions == conditions] for records in side.values()] for side in (mine, others)
+    ]
+    a, b = ([records[-1].outcome.top1 for records in side if records] for side in of_them)
     off, sizes = fmean(a) - fmean(b), f"{len(a)} against {len(b)} seeds"
     if min(len(a), len(b)) < 2:
         return Line("seeds", name, "inconclusive", f"{off:+.2f} points, {sizes}: one seed has no spread")

@@ -155,11 +155,6 @@ def state(folder: Path) -> State:
     return State(number, holder, ending, str((over or {}).get("why", "")))
 
 
-def holders(folder: Path) -> set[str]:
-    """The launches whose workers have had the cell."""
-    return {str((_read(path) or {}).get("launch", "")) for path in _leases(folder)}
-
-
 def why_failed(folder: Path, launch: str) -> str | None:
     """Why it failed in this launch, whoever has had it since; None where it did not."""
     for path in _leases(folder):

@@ -42,7 +42,7 @@ def run_beside(
         write_spec(spec, store)
     order: dict[str, Any] = {"store": str(store.root.resolve())}
     how = specs[0].how
-    order |= {"how": asdict(how), "asked": [(spec.cell.id, spec.instead_of, spec.afresh) for spec in specs]}
+    order |= {"how": asdict(how), "asked": [(spec.cell.id, spec.instead_of, spec.forced_by) for spec in specs]}
     gpus, count = _gpus(how), min(jobs, len(specs))
     order |= {"budget": budget, "debug": debug, "to_stderr": to_stderr, "share": -(-count // max(1, len(gpus)))}
     with stop.on_signals():
@@ -75,8 +75,8 @@ def worker_main(order: dict[str, Any]) -> None:
     store = Store(Path(order["store"]))
     how = How(**order["how"] | {"methods": tuple(order["how"]["methods"])})
     specs = [  # of the file only the cell: another launch may have written its own into it
-        replace(read_spec(id, store), how=how, instead_of=tuple(there), afresh=afresh)
-        for id, there, afresh in order["asked"]
+        replace(read_spec(id, store), how=how, instead_of=tuple(there), forced_by=forced_by)
+        for id, there, forced_by in order["asked"]
     ]
     desk = desk_for(specs[0].how, store)
     if desk.environment.device.type == "cuda" and order["share"] > 1:  # who wants too much fails alone, and is told so

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from benchmark.cell import Cell
 from benchmark.store import Store, write_safely
@@ -27,7 +28,6 @@ class Spec:
     how: How
     instead_of: tuple[str, ...] = ()  # records there are already, which are not what was asked for
     forced_by: str = ""  # the launch that asked for it although it may have been done
-    afresh: bool = False  # from the start, whatever checkpoint there is
 
 
 def write_spec(spec: Spec, store: Store) -> None:
@@ -36,7 +36,6 @@ def write_spec(spec: Spec, store: Store) -> None:
         "how": asdict(spec.how),
         "instead_of": list(spec.instead_of),
         "forced_by": spec.forced_by,
-        "afresh": spec.afresh,
     }
     write_safely(store.run_folder(spec.cell.id) / "spec.json", (json.dumps(text, indent=1) + "\n").encode())
 
@@ -45,7 +44,27 @@ def read_spec(id: str, store: Store) -> Spec:
     text = json.loads((store.run_folder(id) / "spec.json").read_text())
     how = text["how"] | {"methods": tuple(text["how"]["methods"])}
     cell = Cell.model_validate_json(json.dumps(text["cell"]))
-    return Spec(cell, How(**how), tuple(text["instead_of"]), text["forced_by"], text["afresh"])
+    return Spec(cell, How(**how), tuple(text["instead_of"]), text["forced_by"])
+
+
+def is_due_afresh(spec: Spec, folder: Path) -> bool:
+    """Whether it was forced and has not begun since: then whatever checkpoint there is belongs to a run before."""
+    return bool(spec.forced_by) and not _begun(spec, folder).exists()
+
+
+def note_begun(spec: Spec, folder: Path) -> None:
+    """After its first step: from here on it is gone on with, by whichever launch."""
+    if is_due_afresh(spec, folder):
+        _begun(spec, folder).touch()
+
+
+def note_done(spec: Spec, folder: Path) -> None:
+    if spec.forced_by:
+        _begun(spec, folder).unlink(missing_ok=True)
+
+
+def _begun(spec: Spec, folder: Path) -> Path:
+    return folder / f"begun.{spec.forced_by}"
 
 
 def last_spec(id: str, store: Store) -> Spec | None:

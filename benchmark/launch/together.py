@@ -15,8 +15,9 @@ from benchmark.execute import assist, execute
 from benchmark.launch.desk import desk_for
 from benchmark.launch.lease import Lease
 from benchmark.launch.progress import Display
-from benchmark.launch.spec import read_spec
+from benchmark.launch.spec import note_begun, read_spec
 from benchmark.launch.stop import StopAsked, at_the_end_of
+from benchmark.run import Run
 from benchmark.store import Store
 
 DIED = 70  # exit code of a process whose worker is gone
@@ -64,12 +65,17 @@ def rank_main(id: str, root: Path, force: bool) -> None:
     stop = StopAsked()
     desk = desk_for(spec.how, store)
     mine = ranks.join(desk.environment.device.type)
+
+    def watch(run: Run) -> None:
+        note_begun(spec, store.run_folder(id))
+        display.watch(run)
+
     with stop.on_signals(), Display(1) as display:
         desk = replace(desk, stop=stop, ranks=mine)
         try:
             if mine.leads:
                 display.begin(0, spec.cell.name, store.run_folder(id))
-                execute(spec.cell, replace(desk, watch=display.watch, say=display.say), force=force)
+                execute(spec.cell, replace(desk, watch=watch, say=display.say), force=force)
             else:
                 assist(spec.cell, replace(desk, say=lambda line: None), force=force)
         except Stopped:

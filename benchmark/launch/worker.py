@@ -16,7 +16,7 @@ from benchmark.errors import NoData, Stopped, UserError
 from benchmark.execute import Desk, execute
 from benchmark.launch.lease import STALE, Holder, Lease, LeaseLost, Watch, state, why_failed
 from benchmark.launch.progress import Display
-from benchmark.launch.spec import Spec
+from benchmark.launch.spec import Spec, is_due_afresh, note_begun, note_done
 from benchmark.launch.stop import StopAsked
 from benchmark.launch.together import Died, train_together
 from benchmark.matrix import as_asked
@@ -127,13 +127,14 @@ def _run(
         lease.give_back("failed", f"{TRIES} workers died on it, none got any further; out of memory?")
         return
 
+    folder = desk.store.run_folder(cell.id)
+
     def alive(run: Run) -> None:
         lease.beat()
+        note_begun(spec, folder)
         display.watch(run)
 
-    before = lease.before.holder
-    first = before is None or before.launch != spec.how.launch
-    force = spec.afresh and first
+    force = is_due_afresh(spec, folder)
     try:
         if cell.gpus > 1:
             train_together(cell, desk.store, lease, stop, force)
@@ -156,6 +157,7 @@ def _run(
         if debug:
             display.say(traceback.format_exc())
     else:
+        note_done(spec, folder)
         lease.give_back(stored.record.ending)
         minutes = stored.record.cost.hours * 60
         display.say(f"{stored.record.ending:8} {cell.name}: {stored.record.outcome.top1:.2f} %, {minutes:.1f} min")

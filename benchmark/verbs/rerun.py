@@ -31,9 +31,7 @@ def rerun_record(
         data=str(data_root(data)), methods=tuple(map(str, methods_from)), launch=launch,
     )  # fmt: skip
     cells = {cell.id: cell for cell in _family(old.record.cell, store)}
-    specs = [
-        Spec(cell, asked, tuple(s.content for s in here.of(cell.id)), launch, afresh=True) for cell in cells.values()
-    ]
+    specs = [Spec(cell, asked, tuple(s.content for s in here.of(cell.id)), launch) for cell in cells.values()]
     summary = run_here(specs, here, budget=None, debug=False, to_stderr=to_stderr)
     if summary.failed or summary.left:
         raise UserError("; ".join(summary.failed.values()) or f"stopped ({summary.stopped}): {summary.left[0]}")

@@ -116,21 +116,17 @@ def in_order(todo: list[Entry], budget: float | None, suite: str, tier: str) -> 
 
 def _forced(todo: list[Entry], how: How, store: Store) -> list[Spec]:
     """All of it from the start; but where an earlier --force of this kind was interrupted, what that one had left."""
-    from benchmark.launch.lease import holders
     from benchmark.launch.worker import unsettled
 
     before = {entry.id: spec for entry in todo if (spec := last_spec(entry.id, store)) and spec.forced_by}
     before = {id: spec for id, spec in before.items() if _alike(spec.how, how)}
     unfinished = {spec.forced_by for spec in before.values() if unsettled(spec, store)}
-    specs = []
-    for entry in todo:
-        spec = before.get(entry.id)
-        if spec and spec.forced_by in unfinished:
-            begun = {spec.forced_by, spec.how.launch} & holders(store.run_folder(entry.id))
-            specs.append(replace(spec, how=how, afresh=not begun))
-        else:
-            specs.append(Spec(entry.cell, how, entry.seen, forced_by=how.launch, afresh=True))
-    return specs
+    return [
+        replace(before[entry.id], how=how)
+        if entry.id in before and before[entry.id].forced_by in unfinished
+        else Spec(entry.cell, how, entry.seen, forced_by=how.launch)
+        for entry in todo
+    ]
 
 
 def _alike(a: How, b: How) -> bool:

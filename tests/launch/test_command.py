@@ -18,7 +18,7 @@ from benchmark.cell import Cell
 from benchmark.engine.environment import Environment
 from benchmark.launch import local, worker
 from benchmark.launch.lease import Holder, Watch
-from benchmark.launch.spec import Spec, write_spec
+from benchmark.launch.spec import Spec, is_due_afresh, note_begun, write_spec
 from benchmark.matrix import Entry
 from benchmark.store import Store, Stored
 from benchmark.suite import plan
@@ -42,19 +42,21 @@ def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
     assert packed == {2}
 
 
-def test_forced_anew_what_the_first_never_reached_begins_afresh_and_another_mode_is_another_launch(
-    tmp_path: Path,
-) -> None:
+def test_forced_anew_is_afresh_until_its_first_step_and_another_mode_is_another_launch(tmp_path: Path) -> None:
+    """However many launches were interrupted in between, and whoever else had the cell."""
     reached, other = tiny("one_cycle"), tiny("agp")
-    store, first = Store(tmp_path), replace(HOW, launch="first")
-    for cell in (reached, other):
-        write_spec(Spec(cell, first, (), "first", afresh=True), store)
-    assert Watch().claim(store.run_folder(reached.id), Holder.me("first"))
-    assert Watch().claim(store.run_folder(other.id), Holder.me("long ago"))
-    todo, again = [Entry(cell.id, cell, "pending") for cell in (reached, other)], replace(HOW, launch="again")
-    assert [(s.forced_by, s.afresh) for s in _forced(todo, again, store)] == [("first", False), ("first", True)]
-    fast = replace(again, mode="fast")
-    assert [(s.forced_by, s.afresh) for s in _forced(todo, fast, store)] == [("again", True), ("again", True)]
+    store, how = Store(tmp_path), replace(HOW, launch="first")
+    todo = [Entry(cell.id, cell, "pending") for cell in (reached, other)]
+    folders = [store.run_folder(cell.id) for cell in (reached, other)]
+    for launch, due in (("first", [True, True]), ("second", [False, True]), ("third", [False, True])):
+        specs = _forced(todo, replace(how, launch=launch), store)
+        for spec in specs:
+            write_spec(spec, store)
+        assert {spec.forced_by for spec in specs} == {"first"}
+        assert [is_due_afresh(spec, folder) for spec, folder in zip(specs, folders, strict=True)] == due
+        Watch().claim(folders[1], replace(Holder.me(launch), born=1))  # killed before its first step
+        note_begun(specs[0], folders[0])
+    assert {spec.forced_by for spec in _forced(todo, replace(how, launch="x", mode="fast"), store)} == {"x"}
 
 
 def test_force_goes_on_with_what_it_was_interrupted_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,7 @@ def test_asked_for_again_a_cell_gets_a_new_record(tmp_path: Path, environment: E
     cell, desk = tiny(**SHORT), make_desk(tmp_path, environment)
     go(asked([cell], desk.store), desk)
     (old,) = desk.store.of(cell.id)
-    again = Spec(cell, replace(HOW, launch="b"), (old.content,), "b", afresh=True)
+    again = Spec(cell, replace(HOW, launch="b"), (old.content,), "b")
     go([again], desk)
     assert len(desk.store.of(cell.id)) == 2
     go([again], desk)
@@ -144,7 +144,7 @@ def test_a_signal_stops_at_a_checkpoint_and_the_lease_is_given_back(tmp_path: Pa
 
 def test_what_a_worker_is_told_survives_its_file(tmp_path: Path) -> None:
     cell, _ = planned("finetune_one_shot")
-    spec = Spec(cell, replace(HOW, methods=("/a", "/b"), threads=None), ("x", "y"), "a", afresh=True)
+    spec = Spec(cell, replace(HOW, methods=("/a", "/b"), threads=None), ("x", "y"), "a")
     write_spec(spec, Store(tmp_path))
     assert read_spec(cell.id, Store(tmp_path)) == spec
 
