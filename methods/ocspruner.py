@@ -170,13 +170,14 @@ def stands_still(psi: list[float], epoch: int) -> bool:
 
 def penalty(run: Run, kept: Kept, reg: float, depthwise: bool) -> Any:
     """reg × the sum over doomed channels of the norm of all that would go with them."""
-    doomed = {name: channels for name, group in run.groups.items() if (channels := gone(group, kept[name]))}
+    doomed = {name: torch.tensor(out) for name, group in run.groups.items() if (out := gone(group, kept[name]))}
 
     def loss(network: nn.Module, now: Now) -> Tensor:
         weights = dict(network.named_parameters())
         norms = []
-        for name, channels in doomed.items():
+        for name in doomed:
             members = [m for m in run.groups[name].weights() if depthwise or m.side != "through"]
+            channels = doomed[name] = doomed[name].to(weights[members[0].path].device)  # a GPU gets them once
             squares = [m.rows(weights[m.path])[channels].square().sum(1) for m in members]
             norms.append((torch.stack(squares).sum(0) + 1e-12).sqrt().sum())
         return reg * torch.stack(norms).sum() if norms else torch.zeros(())

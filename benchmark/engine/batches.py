@@ -16,7 +16,8 @@ from benchmark.engine.loader import Loader
 from benchmark.errors import UserError
 
 Part = tuple[Tensor | Files, Tensor]  # images and labels
-EVALUATION_PIXELS = 128 * 32 * 32  # of one batch: fixed for a size of image, another size is another rounding
+# Of one evaluation batch: fixed for a kind of device and a size of image, another size is another rounding.
+EVALUATION_PIXELS = {"cpu": 128 * 32 * 32, "cuda": 2048 * 32 * 32}
 
 
 def seed_of(*key: int | str) -> int:
@@ -89,7 +90,7 @@ class Batches:
     def plain(self, part: Part) -> Iterator[tuple[Tensor, Tensor]]:
         """Un-augmented, in order: for evaluation."""
         images, labels = part
-        size = max(64, EVALUATION_PIXELS // self.size**2)
+        size = max(64, EVALUATION_PIXELS[self.device.type] // self.size**2)
         if isinstance(images, Files):
             pieces = (piece.to(self.device) for piece in self.loader.middles(images, size))
         else:

@@ -94,6 +94,7 @@ def prepare(device: str = "auto", mode: Mode = "repeatable", threads: int | None
     torch.use_deterministic_algorithms(repeatable)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs time, changes nothing
     torch.backends.cudnn.benchmark = not repeatable  # it picks kernels by timing
+    torch.backends.cudnn.allow_tf32 = False  # fp32 in a recipe is fp32, as it is for matrix products
     return Environment(torch.device(device), mode, torch.get_num_threads())
 
 

@@ -29,9 +29,9 @@ def evaluate(network: nn.Module, batches: Batches, part: Part) -> Accuracy:
         with autocast(images.device, batches.recipe.precision):
             scores = network(images).float()
         best = scores.topk(min(5, scores.shape[1]), dim=1).indices
-        guesses.append((best == labels[:, None]).cpu())
+        guesses.append(best == labels[:, None])
     network.train(was_training)
-    right, labels = torch.cat(guesses), part[1].cpu()
+    right, labels = torch.cat(guesses).cpu(), part[1].cpu()  # a GPU is waited for once
     bits = right[:, 0]
     by_class = [_percent(bits[labels == c]) for c in labels.unique()]
     return Accuracy(

@@ -45,7 +45,8 @@ def zero_lowest(network: nn.Module, share: float, score: Score = magnitude) -> N
 def lowest(scores: Tensor, count: int) -> Tensor:
     """A mask of the `count` lowest scores; among equals the first go. A GPU is never waited for."""
     flat = scores.flatten()
-    threshold = flat.kthvalue(count).values
+    # a GPU's kthvalue may give any of several equal places, so torch forbids it where bits are to repeat
+    threshold = flat.sort().values[count - 1] if flat.is_cuda else flat.kthvalue(count).values
     below, equal = flat < threshold, flat == threshold
     return (below | (equal & (equal.cumsum(0) <= count - below.sum()))).view(scores.shape)
 
