@@ -121,7 +121,7 @@ def _checkpoint(cell: Cell, desk: Desk, code: Code, force: bool) -> tuple[checkp
         desk.say(f"{cell.name}: its checkpoint is of other {other}; starting afresh")
         saved = None
     desk.ranks.check_equal("what they go on from", digest(saved and saved["progress"]))  # before any of it is removed
-    progress = json.loads(found["progress"]) if found else {}
+    progress = json.loads(found.get("progress", "{}")) if found else {}
     in_vain = 0.0 if saved else spent(progress.get("seconds", {}))
     return saved, progress.get("saved_at", 0.0), in_vain
 
@@ -132,6 +132,8 @@ def _resume(run: Run, saved: checkpoint.State | None) -> None:
 
 
 def _differs(saved: checkpoint.State, code: Code, environment: Environment) -> str:
+    if not {"code", "progress", "trainer"} <= saved.keys():
+        return "make"
     if saved["code"] != _hash(code):
         return "code"
     return "" if saved.get("how") == _how(environment) else "device, mode or threads"

@@ -30,7 +30,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from benchmark import NEAR, Group, Now, Run, UserError, View, method, scaled_square
+from benchmark import NEAR, Now, Run, UserError, View, method, scaled_square
 
 Kept = dict[str, list[int]]
 
@@ -170,26 +170,24 @@ def stands_still(psi: list[float], epoch: int) -> bool:
 
 def penalty(run: Run, kept: Kept, reg: float, depthwise: bool) -> Any:
     """reg × the sum over doomed channels of the norm of all that would go with them."""
-    doomed = {name: torch.tensor(out) for name, group in run.groups.items() if (out := gone(group, kept[name]))}
+    marks = marked(run, kept)
 
     def loss(network: nn.Module, now: Now) -> Tensor:
         weights = dict(network.named_parameters())
         norms = []
-        for name in doomed:
-            members = [m for m in run.groups[name].weights() if depthwise or m.side != "through"]
-            channels = doomed[name] = doomed[name].to(weights[members[0].path].device)  # a GPU gets them once
-            squares = [m.rows(weights[m.path])[channels].square().sum(1) for m in members]
-            norms.append((torch.stack(squares).sum(0) + 1e-12).sqrt().sum())
-        return reg * torch.stack(norms).sum() if norms else torch.zeros(())
+        for name, group in run.groups.items():
+            members = [m for m in group.weights() if depthwise or m.side != "through"]
+            squares = torch.stack([m.rows(weights[m.path]).square().sum(1) for m in members]).sum(0)
+            marks[name] = marks[name].to(squares.device)  # a GPU gets them once
+            norms.append(((squares + 1e-12).sqrt() * marks[name]).sum())
+        return reg * torch.stack(norms).sum()
 
     return loss
 
 
 def shrink(run: Run, kept: Kept, reg: float) -> Any:
     """Doomed weights × (1 - reg × lr); what is doomed as output and as input shrinks twice."""
-    marks = {name: torch.zeros(group.width) for name, group in run.groups.items()}
-    for name, group in run.groups.items():
-        marks[name][gone(group, kept[name])] = 1.0
+    marks = marked(run, kept)
 
     @torch.no_grad()
     def weights(network: nn.Module, now: Now) -> None:
@@ -202,5 +200,9 @@ def shrink(run: Run, kept: Kept, reg: float) -> Any:
     return weights
 
 
-def gone(group: Group, kept: list[int]) -> list[int]:
-    return sorted(set(range(group.width)) - set(kept))
+def marked(run: Run, kept: Kept) -> dict[str, Tensor]:
+    """1 for a doomed channel, 0 for one that stays."""
+    marks = {name: torch.ones(group.width) for name, group in run.groups.items()}
+    for name, channels in kept.items():
+        marks[name][channels] = 0.0
+    return marks

@@ -8,6 +8,7 @@ import hashlib
 import io
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -33,11 +34,22 @@ def load(folder: Path, say: Callable[[str], None]) -> State | None:
     """The newest checkpoint that is whole, or None where there is none."""
     for path in reversed(_files(folder)):
         head, _, payload = path.read_bytes().partition(b"\n")
-        if head == MAGIC + hashlib.sha256(payload).hexdigest().encode():
-            state: State = torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
+        if head != MAGIC + hashlib.sha256(payload).hexdigest().encode():
+            say(f"{path}: damaged or truncated; using the one before it")
+        elif (state := _opened(payload)) is None:
+            say(f"{path}: whole, but not as this version writes them; using the one before it")
+        else:
             return state
-        say(f"{path}: damaged or truncated; using the one before it")
     return None
+
+
+def _opened(payload: bytes) -> State | None:
+    """None where another version of torch, or of this suite, wrote something that cannot be read here."""
+    try:
+        state: State = torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
+    except (UnpicklingError, RuntimeError, EOFError, ValueError):
+        return None
+    return state if isinstance(state, dict) else None
 
 
 def newest(folder: Path) -> str:
