@@ -20,14 +20,20 @@ from benchmark.network.channels import Channels
 from benchmark.store import Store, Stored
 
 
+ELSEWHERE = 0.01  # the share of images that another machine may judge otherwise: 0.2 % were seen, GPU against CPU, bf16
+
+
 @dataclass(frozen=True)
 class Check:
     what: str
     recorded: object
     found: object
+    spare: float = 0.0  # how far apart two numbers may lie
 
     @property
     def ok(self) -> bool:
+        if isinstance(self.recorded, int | float) and isinstance(self.found, int | float):
+            return abs(self.found - self.recorded) <= self.spare
         return self.recorded == self.found
 
 
@@ -75,6 +81,7 @@ def verify(stored: Stored, store: Store, environment: Environment, data_root: Pa
     packed = np.frombuffer(base64.b64decode(store.side(stored)["bits"]), dtype=np.uint8)
     bits = np.unpackbits(packed)[: record.outcome.n].astype(bool)
     flipped = int((bits != test.bits.numpy()).sum())
-    checks.append(Check("accuracy on test", round(record.outcome.top1, 4), round(test.top1, 4)))
-    checks.append(Check("images judged otherwise", 0, flipped))
+    spare = 0.0 if environment.fingerprint in record.how.fingerprint else ELSEWHERE
+    checks.append(Check("accuracy on test", round(record.outcome.top1, 4), round(test.top1, 4), 100 * spare))
+    checks.append(Check("images judged otherwise", 0, flipped, spare * record.outcome.n))
     return checks

@@ -2,15 +2,17 @@
 
 import re
 
+import pytest
+
 from benchmark.find import ROOT
 
 
-def test_the_table_in_the_readme_is_the_published_one() -> None:
-    readme = (ROOT / "README.md").read_text().partition("<!-- published:begin -->")[2]
-    shown = [line for line in readme.partition("<!-- published:end -->")[0].splitlines() if line.startswith("|")]
-    published = (ROOT / "results" / "published" / "tables" / "cifar10-jpeg.md").read_text()
-    grid = [line for line in published.partition("### ")[0].splitlines() if line.startswith("|")]
-    assert shown == grid
+@pytest.mark.parametrize(("place", "table"), [("published", "cifar10-jpeg"), ("published-small", "cifar10-jpeg-small")])
+def test_the_tables_in_the_readme_are_the_published_ones(place: str, table: str) -> None:
+    readme = (ROOT / "README.md").read_text().partition(f"<!-- {place}:begin -->")[2]
+    shown = [line for line in readme.partition(f"<!-- {place}:end -->")[0].splitlines() if line.startswith("|")]
+    published = (ROOT / "results" / "published" / "tables" / f"{table}.md").read_text()
+    assert shown == [line for line in published.partition("### ")[0].splitlines() if line.startswith("|")]
 
 
 def test_the_method_in_the_readme_is_the_file() -> None:
