@@ -19,7 +19,6 @@ from benchmark.network import count, cuts
 from benchmark.network.channels import Channels
 from benchmark.store import Store, Stored
 
-
 ELSEWHERE = 0.01  # the share of images that another machine may judge otherwise: 0.2 % were seen, GPU against CPU, bf16
 
 

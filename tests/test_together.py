@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from benchmark.cell import Cell
+from benchmark.engine.attempts import Attempts
 from benchmark.engine.checkpoint import newest
 from benchmark.engine.environment import Environment
 from benchmark.engine.meter import Meter
@@ -21,9 +24,11 @@ from benchmark.engine.rates import rate
 from benchmark.engine.training import Epoch, Now, Trainer
 from benchmark.errors import UserError
 from benchmark.execute import Desk, execute
-from benchmark.launch.lease import state
+from benchmark.launch.lease import Holder, Watch, state
 from benchmark.launch.local import summary_of
 from benchmark.launch.spec import Spec, write_spec
+from benchmark.launch.stop import StopAsked
+from benchmark.launch.together import Died, train_together
 from benchmark.suite import plan
 from benchmark.suite_file import read
 from tests.conftest import make_desk, recipe, tiny
@@ -31,6 +36,29 @@ from tests.forked import end_of, in_child
 from tests.launch.common import HOW, asked, children_of, go
 
 SIZE = 2
+
+
+@pytest.mark.parametrize("wrote", [False, True])
+def test_processes_that_die_before_they_begin_are_not_blamed_on_the_attempt_before(
+    tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch, wrote: bool
+) -> None:
+    cell, store = both("dense"), make_desk(tmp_path, environment).store
+    attempts = Attempts(store.run_folder(cell.id))
+    attempts.begin(0.0)
+    attempts.end("failed", "ValueError: of yesterday")
+
+    def start(*arguments: Any, **options: Any) -> Any:
+        if wrote:
+            attempts.begin(0.0)
+            attempts.end("failed", "ValueError: of today")
+        return real([sys.executable, "-c", "raise SystemExit(1)"], **options)
+
+    real = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", start)
+    lease = Watch().claim(store.run_folder(cell.id), Holder.me("launch", ""))
+    assert lease
+    with pytest.raises(RuntimeError if wrote else Died, match="of today" if wrote else "processes died"):
+        train_together(cell, store, lease, StopAsked(None), False)
 
 
 def both(method: str, **options: Any) -> Cell:

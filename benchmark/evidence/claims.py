@@ -1,9 +1,9 @@
 """What papers claim, fixed before its data, and what the records say to it.
 
 A claim file states estimand, places, margin and number of seeds; its commit dates it. A verdict uses
-the first n seeds of each row and no others, so there is one look. One pooled number a claim: the mean,
+the first n seeds that are planned and no others, so there is one look. One pooled number a claim: the mean,
 over all cells of all its places, of the difference in question, with each cell's own variances (Welch and
-Satterthwaite); then Holm over all claims that can be judged.
+Satterthwaite); then Holm over all claims that can be judged, and those that could not be read.
 """
 
 import os
@@ -87,6 +87,15 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Site:
+    """A place as one claim sees it: its targets, its networks, its first n seeds."""
+
+    rows: list[Row]
+    planned: list[Planned]
+    models: list[str]  # the claim's, or what stands for them in the small tier
+
+
+@dataclass(frozen=True)
 class Sample:
     """The difference in question, cell by cell: (values of one side, values of the other) pairs."""
 
@@ -97,35 +106,43 @@ class Sample:
         return min(min(len(a), len(b) if b else len(a)) for a, b in self.cells)
 
 
-def read_claims(folder: Path = FOLDER) -> list[Claim]:
+def read_claims(folder: Path = FOLDER) -> tuple[list[Claim], list[str]]:
+    """The claims, and what is wrong with those that cannot be judged: they are left out, never forgotten."""
     claims: list[Claim] = []
+    wrong: list[str] = []
     for path in sorted(folder.glob("*.toml")):
-        for claim in _read(path):
+        for place, entry in _entries(path, wrong):
             try:
+                claim = Claim.model_validate(entry)
                 _check(claim)
+                if any(claim.id == other.id for other in claims):
+                    raise UserError("another claim has this id")
                 claims.append(claim)
             except UserError as error:
-                print(f"prunebench: left out: {path}: claim {claim.id}: {error}", file=sys.stderr)
-    if twice := {c.id for c in claims if sum(other.id == c.id for other in claims) > 1}:
-        raise UserError(f"two claims are called {sorted(twice)[0]!r}")
-    return claims
+                wrong.append(f"{path}: {place}: {error}")
+            except ValidationError as error:
+                wrong.append(f"{path}: {place}: {_first(error)}")
+    for each in wrong:
+        print(f"prunebench: left out: {each}", file=sys.stderr)
+    return claims, wrong
 
 
-def _read(path: Path) -> list[Claim]:
-    place = ""
+def _entries(path: Path, wrong: list[str]) -> list[tuple[str, dict[str, Any]]]:
     try:
         entries = ClaimFile.model_validate(tomllib.loads(path.read_text())).claim
-        found = []
-        for number, entry in enumerate(entries, 1):
-            place = f"claim {entry.get('id', number)}: "
-            found.append(Claim.model_validate(entry))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: {error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        wrong.append(f"{path}: {error}")
+        return []
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{path}: {place}{key + ': ' if key else ''}{first['msg']}") from None
-    return found
+        wrong.append(f"{path}: {_first(error)}")
+        return []
+    return [(f"claim {entry.get('id', number)}", entry) for number, entry in enumerate(entries, 1)]
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    return f"{key + ': ' if key else ''}{first['msg']}"
 
 
 def _check(claim: Claim) -> None:
@@ -137,20 +154,32 @@ def _check(claim: Claim) -> None:
         _table(place)
 
 
-def judge(claims: Sequence[Claim], store: Store) -> list[Finding]:
-    """Every claim at its places together, then at each stand-in; Holm over what could be judged."""
+def judge(claims: Sequence[Claim], store: Store, *, unread: int = 0) -> list[Finding]:
+    """Every claim at its places together, then at each stand-in; Holm over what could be judged, and the `unread`."""
     places = {place for claim in claims for place in (*claim.where, *claim.stand_in, claim.there) if place}
     tables = {place: _rows(place, store) for place in places}
     found = []
     for claim in claims:
-        rivals = [row for row in tables[claim.there][0] if row.label in claim.against] if claim.there else []
+        there = _site(claim, *tables[claim.there]).rows if claim.there else []
+        rivals = [row for row in there if row.label in claim.against]
         for together in (claim.where, *([place] for place in claim.stand_in)):
-            rows = [row for place in together for row in tables[place][0]]
-            planned = [p for place in together for p in tables[place][1]]
-            smaller = {model: other for place in together for model, other in tables[place][2].items()}
-            here = claim.model_copy(update={"models": [smaller.get(model, model) for model in claim.models]})
-            found.append(_at(here, together, [*rows, *rivals], planned))
-    return _after_holm(found)
+            found.append(_at(claim, together, [_site(claim, *tables[place]) for place in together], rivals))
+    return _after_holm(found, unread)
+
+
+def _site(claim: Claim, rows: list[Row], planned: list[Planned], smaller: dict[str, str]) -> Site:
+    models = [smaller.get(model, model) for model in claim.models]
+    first = sorted({p.cell.seed for p in planned})[: claim.n]
+
+    def of_it(model: str, target: float) -> bool:
+        return (not models or model in models) and (not claim.targets or target in (*claim.targets, 0.0))
+
+    seen = [row for row in rows if of_it(row.model, row.target)]
+    return Site(
+        [replace(row, records=tuple(s for s in row.records if s.record.seed in first)) for row in seen],
+        [p for p in planned if of_it(p.cell.model, p.cell.remove.amount if p.cell.remove else 0.0)],
+        models,
+    )
 
 
 def _rows(place: str, store: Store) -> tuple[list[Row], list[Planned], dict[str, str]]:
@@ -173,41 +202,40 @@ def _table(place: str) -> tuple[Suite, str, str]:
     return suite, table, tier or "full"
 
 
-def _at(claim: Claim, places: list[str], rows: list[Row], planned: list[Planned]) -> Finding:
+def _at(claim: Claim, places: list[str], sites: list[Site], rivals: list[Row]) -> Finding:
     indicative = places != claim.where or any(place.endswith("@small") for place in places)
     nothing = Finding(claim, " + ".join(places), "not tested", "no records", indicative=indicative)
-    if lacking := _lacking(claim, planned):
+    if lacking := _lacking(claim, sites):
         return replace(nothing, why=f"it asks for {', '.join(lacking)}, which this table has not")
-    rows = [row for row in rows if not claim.targets or row.target in (*claim.targets, 0.0)]
-    rows = [row for row in rows if not claim.models or row.model in claim.models]
     if claim.tuned:
-        if trials := _trials(claim, planned) - {row.label for row in rows if row.n}:
+        if trials := {trial for site in sites for trial in _trials(claim, site)}:
             return replace(nothing, why=f"no records of {', '.join(sorted(trials))}")
-        if blind := [row.label for row in rows if None in row.values("outcome.validation")]:
+        if blind := [row.label for site in sites for row in site.rows if None in row.values("outcome.validation")]:
             return replace(nothing, why=f"records of {', '.join(blind)} have no accuracy on validation images")
-        rows = _tuned(rows)
-    mine = [row for row in rows if row.label == claim.method and row.n]
+        sites = [replace(site, rows=_tuned(site.rows)) for site in sites]
+    mine = [(row, [*site.rows, *rivals]) for site in sites for row in site.rows if row.label == claim.method and row.n]
     if not mine:
         return nothing
-    if claim.kind == "costs less than" and any(s.record.how.device == "cpu" for row in mine for s in row.records):
+    if claim.kind == "costs less than" and any(s.record.how.device == "cpu" for row, _ in mine for s in row.records):
         return replace(nothing, why="hours on a CPU decide nothing about cost")
-    rivals = [] if claim.kind == "reaches" else claim.against or ["dense"]
-    concerned = [*mine, *(row for row in rows for other in rivals if any(_faces(row, m, other) for m in mine))]
+    others = [] if claim.kind == "reaches" else claim.against or ["dense"]
+    concerned = [row for row, _ in mine]
+    for row, beside in mine:
+        concerned += [r for r in beside for other in others if _faces(r, row, other) and r not in concerned]
     if unsaid := [row.label for row in concerned if None in _told(claim, row)]:
         return replace(nothing, why=f"records of {', '.join(unsaid)} do not tell what it speaks of")
     if spoilt := [f"{row.label} {flag}" for row in concerned for flag in row.flags if _spoils(flag)]:
         return replace(nothing, why=f"not to be trusted: {', '.join(spoilt)}")
     if claim.kind == "costs less than" and len(machines := _machines(concerned)) > 1:
         return replace(nothing, why=f"hours of unlike machines: {', '.join(machines)}")
-    samples = [sample for other in claim.against or [""] if (sample := _sample(claim, mine, rows, other)) is not None]
+    samples = [sample for other in claim.against or [""] if (sample := _sample(claim, mine, other)) is not None]
     if len(samples) < max(1, len(claim.against)):
-        there = {row.label for row in rows if row.n}
-        missing = [other for other in claim.against if other not in there]
+        missing = [other for other in claim.against if _sample(claim, mine, other) is None]
         return replace(nothing, why=f"no records of {', '.join(missing) or 'what it is held against'}")
-    if (wanted := _wanted(claim, planned)) > len(mine):
+    if (wanted := sum(_wanted(claim, site) for site in sites)) > len(mine):
         why = f"{len(mine)} of its {wanted} targets and networks have records"
         return replace(nothing, state="inconclusive", why=why, more_seeds=claim.n)
-    used = list({s.content: s for row in concerned for s in row.records[: claim.n]}.values())
+    used = list({s.content: s for row in concerned for s in row.records}.values())
     records = tuple(s.content for s in used)
     seeds = min(sample.seeds for sample in samples)
     first = min(s.record.finished for s in used)
@@ -220,16 +248,21 @@ def _at(claim: Claim, places: list[str], rows: list[Row], planned: list[Planned]
     return replace(numbers, state="inconclusive", why=_words(claim, estimate, low, high))
 
 
-def _lacking(claim: Claim, planned: list[Planned]) -> list[str]:
-    """What the claim names and the table does not plan: judged without it, it would be another claim."""
+def _lacking(claim: Claim, sites: list[Site]) -> list[str]:
+    """What the claim names and no place of it plans: judged without it, it would be another claim."""
+    planned = [p for site in sites for p in site.planned]
     labels = {family(p.label) if claim.tuned else p.label for p in planned}
     targets = {p.cell.remove.amount for p in planned if p.cell.remove}
-    models = {p.cell.model for p in planned}
+    there = [{p.cell.model for p in site.planned} for site in sites]
     rivals = [] if claim.there else claim.against
     return [
         *(label for label in (claim.method, *rivals) if label not in labels),
         *(f"{100 * target:g} %" for target in claim.targets if target not in targets),
-        *(model for model in claim.models if model not in models),
+        *(
+            model
+            for i, model in enumerate(claim.models)
+            if not any(site.models[i] in models for site, models in zip(sites, there, strict=True))
+        ),
     ]
 
 
@@ -253,22 +286,20 @@ def _spoils(flag: str) -> bool:
     return flag in named or flag.endswith(" diverged")
 
 
-def _wanted(claim: Claim, planned: list[Planned]) -> int:
+def _wanted(claim: Claim, site: Site) -> int:
     """How many rows the claim speaks of: it is judged on all of them, never on those that happen to be there."""
-    labels = {p.label for p in planned if claim.method == (family(p.label) if claim.tuned else p.label)}
-    rows = {(p.cell.data, p.cell.model, p.cell.remove) for p in planned if p.label in labels and p.cell.remove}
-    return sum(
-        (not claim.models or model in claim.models) and (not claim.targets or remove.amount in claim.targets)
-        for _, model, remove in rows
-    )
+    mine = [p for p in site.planned if claim.method == (family(p.label) if claim.tuned else p.label)]
+    return len({(p.cell.data, p.cell.model, p.cell.remove) for p in mine if p.cell.remove})
 
 
 def family(label: str) -> str:
     return label.partition(",")[0]
 
 
-def _trials(claim: Claim, planned: list[Planned]) -> set[str]:
-    return {p.label for p in planned if family(p.label) in (claim.method, *claim.against)}
+def _trials(claim: Claim, site: Site) -> set[str]:
+    """Those of the families concerned that have no records."""
+    planned = {p.label for p in site.planned if family(p.label) in (claim.method, *claim.against)}
+    return planned - {row.label for row in site.rows if row.n}
 
 
 def _tuned(rows: list[Row]) -> list[Row]:
@@ -284,11 +315,11 @@ def _tuned(rows: list[Row]) -> list[Row]:
 # ---- the difference in question ----------------------------------------------------------------
 
 
-def _sample(claim: Claim, mine: list[Row], rows: list[Row], other: str) -> Sample | None:
+def _sample(claim: Claim, mine: list[tuple[Row, list[Row]]], other: str) -> Sample | None:
     """Pairs of samples, cell by cell, oriented so that more is better for the claim."""
     cells: list[tuple[list[float], list[float]]] = []
-    for row in mine:
-        against = next((r for r in rows if _faces(r, row, other) and r.n), None)
+    for row, beside in mine:
+        against = next((r for r in beside if _faces(r, row, other) and r.n), None)
         values = _values(claim, row)
         if claim.kind == "reaches":
             cells.append(([v - (claim.value or 0.0) for v in values], []))
@@ -301,7 +332,7 @@ def _sample(claim: Claim, mine: list[Row], rows: list[Row], other: str) -> Sampl
             cells.append(([times * v for v in _values(claim, against)], values))
         else:
             cells.append((values, _values(claim, against)))
-    return Sample([(a[: claim.n], b[: claim.n]) for a, b in cells]) if cells else None
+    return Sample(cells) if cells else None
 
 
 def _faces(row: Row, mine: Row, other: str) -> bool:
@@ -347,13 +378,13 @@ def _more(claim: Claim, error: float) -> int:
     return max(0, wanted - claim.n)
 
 
-def _after_holm(found: list[Finding]) -> list[Finding]:
+def _after_holm(found: list[Finding], unread: int) -> list[Finding]:
     """Reproduced where p holds at its level; not reproduced where the bounds leave no room for the claim."""
     order = sorted((i for i, f in enumerate(found) if f.p is not None), key=lambda i: found[i].p or 0.0)
     out, holds = list(found), True
     for rank, i in enumerate(order):
         finding = found[i]
-        level = LEVEL / (len(order) - rank)
+        level = LEVEL / (len(order) + unread - rank)
         holds = holds and (finding.p or 0.0) <= level
         least = -finding.claim.margin if finding.claim.kind in WITHIN else finding.claim.margin
         if holds:
@@ -371,7 +402,7 @@ def history(path: Path) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     before: dict[str, Any] = {}
     for when, text in _versions(path):
-        now = {claim["id"]: claim for claim in tomllib.loads(text).get("claim", [])}
+        now = _claims_in(text, before)
         for id, claim in now.items():
             if id not in found:
                 found[id] = when, when
@@ -379,6 +410,15 @@ def history(path: Path) -> dict[str, tuple[str, str]]:
                 found[id] = found[id][0], when
         before = now
     return found
+
+
+def _claims_in(text: str, before: dict[str, Any]) -> dict[str, Any]:
+    """By their ids; a version that cannot be read dates nothing."""
+    try:
+        entries = ClaimFile.model_validate(tomllib.loads(text)).claim
+    except (tomllib.TOMLDecodeError, ValidationError):
+        return before
+    return {entry["id"]: entry for entry in entries if isinstance(entry.get("id"), str)}
 
 
 def _versions(path: Path) -> Iterator[tuple[str, str]]:

@@ -32,6 +32,8 @@ def train_together(cell: Cell, store: Store, lease: Lease, stop: StopAsked, forc
     """The worker's side: start them, keep the lease alive, pass a wish to stop on."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={cell.gpus}"]
     command += ["-m", "benchmark", "rank", cell.id, str(store.root.resolve()), *(["--force"] if force else [])]
+    attempts = Attempts(store.run_folder(cell.id))
+    before = len(attempts.lines())
     group = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     asked = 0.0
     try:
@@ -52,7 +54,7 @@ def train_together(cell: Cell, store: Store, lease: Lease, stop: StopAsked, forc
     if stop():
         raise Stopped
     if group.returncode:
-        if (lines := Attempts(store.run_folder(cell.id)).lines()) and lines[-1].event == "end":
+        if (lines := attempts.lines()[before:]) and lines[-1].event == "end":
             raise RuntimeError(lines[-1].why)
         raise Died(f"one of its {cell.gpus} processes died")
 

@@ -81,7 +81,8 @@ def list_claims(format: str, out: Path) -> tuple[Any, bool]:
 
     if format not in FORMATS:
         raise UnknownName("format", format, FORMATS)
-    found = judge(read_claims(), Store(out))
+    claims, wrong = read_claims()
+    found = judge(claims, Store(out), unread=len(wrong))
     if format == "json":
         return as_json(found), True
     if format == "html":

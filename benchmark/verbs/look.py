@@ -29,7 +29,9 @@ def verify_record(id: str, device: str, threads: int | None, out: Path, data: Pa
     ok = all(check.ok for check in checks)
     if environment.fingerprint not in stored.record.how.fingerprint:
         share = f"{100 * ELSEWHERE:g} %"
-        report["note"] = f"this machine or its thread count is not the record's: it may judge {share} of the images otherwise"
+        report["note"] = (
+            f"this machine or its thread count is not the record's: it may judge {share} of the images otherwise"
+        )
     return report, ok
 
 

@@ -16,5 +16,6 @@ def make_report(suites: list[str], out: Path, to: Path, methods_from: tuple[Path
     if not found:
         raise UserError(f"no records in {out} that a suite asks for; --out results/published shows what is published")
     tables = [table for each in found.values() for table in each]
-    pages = build(tables, judge(read_claims(), store), store, to)
+    claims, wrong = read_claims()
+    pages = build(tables, judge(claims, store, unread=len(wrong)), store, to)
     return f"{pages} pages; open {to / 'index.html'}\n"
