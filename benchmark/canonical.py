@@ -4,12 +4,10 @@ import hashlib
 import json
 from typing import Any
 
-ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-
 
 def canonical(value: Any) -> str:
     """One spelling for one value: sorted keys, no spaces, no NaN."""
-    return ENCODER.encode(value)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def digest(value: Any) -> str:

@@ -3,7 +3,6 @@
 Device, host, threads and code are *how* it was run; they stand in the record, not in the id.
 """
 
-from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -125,11 +124,6 @@ class Recipe(Spec):
             raise ValueError("nesterov needs a momentum")
         return self
 
-    @cached_property
-    def asked(self) -> dict[str, Any]:
-        """Written once for all the cells that share it."""
-        return self.model_dump(mode="json")
-
     def stretched(self, epochs: int) -> "Recipe":
         """The same schedule over another number of epochs: every place in it moves along."""
         if epochs == self.epochs:
@@ -182,4 +176,4 @@ class Cell(Spec):
         return f"{self.method.name}{amount} {self.model} {self.data} seed {self.seed}"
 
     def asked(self) -> dict[str, Any]:
-        return self.model_dump(mode="json", exclude={"recipe"}) | {"recipe": self.recipe.asked}
+        return self.model_dump(mode="json")

@@ -32,9 +32,9 @@ def compare(commit: str, suites: list[str]) -> tuple[list[Pair], int]:
             for root, store in zip((old, ROOT), stores, strict=True):
                 _run(root, suite, store)
         then, now = ({s.record.id: s for s in store.all()} for store in stores)
-        both = sorted(then.keys() & now.keys())
-        if not both:
-            raise UserError(f"{commit}: no cell in common; its specs have other ids")
+        if lone := [s.record.cell.name for id, s in (then | now).items() if (id in then) != (id in now)]:
+            raise UserError(f"{commit}: under one of the codes {len(lone)} cells have other ids, the first: {lone[0]}")
+        both = sorted(now)
         if differ := [now[id].record.cell.name for id in both if _weights(then[id]) != _weights(now[id])]:
             raise UserError(
                 f"not equal: {len(differ)} of {len(both)} cells end in other weights, the first: {differ[0]}"

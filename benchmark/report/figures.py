@@ -119,7 +119,7 @@ def _strips(bars: list[Bar], dense: float | None) -> Figure:
     for line, (epochs, removed) in zip(grid, paths, strict=True):
         line[np.array(epochs, dtype=int) - 1] = removed
     edges = np.arange(len(bars) + 1) - 0.5
-    strips = left.pcolormesh(np.arange(last + 1) + 0.5, edges, grid, cmap="Blues", vmin=0, edgecolor="none")
+    strips = left.pcolormesh(np.arange(last + 1) + 0.5, edges, grid, cmap="Blues", vmin=0, edgecolor="face", lw=1.0)
     left.hlines(edges, 0.5, last + 0.5, color="white", linewidth=5)
     left.set(xlabel="epoch", ylim=(len(bars) - 0.5, -0.5))
     left.set_yticks(range(len(bars)), [bar.label for bar in bars])
