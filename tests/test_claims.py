@@ -2,10 +2,12 @@
 
 import itertools
 import os
+import random
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +52,7 @@ def found(tmp_path: Path, template: Record, monkeypatch: pytest.MonkeyPatch) -> 
         stable: dict[str, int] | None = None,
         unread: int = 0,
         without: tuple[int, ...] = (),
+        diverged: tuple[int, ...] = (),
     ) -> list[Finding]:
         folder = tmp_path / str(next(number))
         folder.mkdir()
@@ -63,12 +66,18 @@ def found(tmp_path: Path, template: Record, monkeypatch: pytest.MonkeyPatch) -> 
                 notes = {"stable_epoch": stable[each.label]} if stable and each.label in stable else {}
                 mine = how if how and where in each.label else template.how
                 changed = template.model_copy(update={"outcome": outcome, "how": mine, "notes": notes})
-                add(store, changed, each.cell, top1, device=device)
+                failed = each.label == "one_cycle" and each.cell.seed in diverged
+                add(store, changed, each.cell, top1, device=device, ending="diverged" if failed else "done")
         for amount in unmeasured:
             removes = [p for p in planned if p.cell.remove]
             other = removes[0].cell.remove.model_copy(update={"amount": amount})
             planned += [replace(p, cell=p.cell.model_copy(update={"remove": other})) for p in removes]
-        monkeypatch.setattr(module, "_rows", lambda place, store: (rows_of(planned, store), planned, {}))
+
+        def rows(place: str, store: Store, n: int) -> Any:
+            seen = module.first_seeds(planned, n)
+            return rows_of(seen, store), seen, {}
+
+        monkeypatch.setattr(module, "_rows", rows)
         return judge(asked, store, unread=unread)
 
     return judged
@@ -123,7 +132,7 @@ def test_rivals_may_stand_in_another_table(tmp_path: Path, template: Record, mon
         add(store, template, each.cell, {"one_cycle": 90.0}.get(each.label, 85.0) + PATTERN[each.cell.seed])
     rows = rows_of(planned, store)
     here = [row for row in rows if row.label == "one_cycle"]
-    monkeypatch.setattr(module, "_rows", lambda place, store: (rows if place == "full" else here, planned, {}))
+    monkeypatch.setattr(module, "_rows", lambda place, store, n: (rows if place == "full" else here, planned, {}))
     asked = claim(where=["half"], there="full")
     assert judge([asked], store)[0].state == "reproduced"
     assert judge([claim(where=["half"])], store)[0].why == "no records of one_shot"
@@ -145,7 +154,7 @@ def test_a_claim_is_one_number_over_all_its_places_and_a_stand_in_speaks_for_its
         rows = [replace(row, data=place) for row in rows_of(planned, store)]
         moved = [replace(p, cell=p.cell.model_copy(update={"data": place})) for p in planned]
         tables[place] = rows, moved, {}
-    monkeypatch.setattr(module, "_rows", lambda place, store: tables[place])
+    monkeypatch.setattr(module, "_rows", lambda place, store, n: tables[place])
     both, alone = judge([claim(where=["here", "there"], stand_in=["here"])], Store(tmp_path))
     assert (both.state, both.indicative, both.place) == ("not reproduced", False, "here + there")
     assert both.estimate == pytest.approx(-2.0, abs=0.1)
@@ -173,11 +182,17 @@ def test_a_tuned_method_stands_by_what_is_best_on_validation_images(
             add(store, chosen, each.cell, test + 0.1 * PATTERN[each.cell.seed])
     rows = [replace(row, label=names[row.label]) for row in rows_of(planned, store) if row.label in names]
     named = [replace(p, label=names[p.label]) for p in planned if p.label in names]
-    monkeypatch.setattr(module, "_rows", lambda place, store: (rows, named, {}))
+    monkeypatch.setattr(module, "_rows", lambda place, store, n: (rows, named, {}))
     (finding,) = judge([claim(tuned=True)], store)
     assert finding.state == "reproduced"
     assert finding.estimate == pytest.approx(3.0, abs=0.2)
-    monkeypatch.setattr(module, "_rows", lambda place, store: (rows[:-1], named, {}))
+    few = [*rows[:-1], replace(rows[-1], records=rows[-1].records[:3])]
+    monkeypatch.setattr(module, "_rows", lambda place, store, n: (few, named, {}))
+    (finding,) = judge([claim(tuned=True)], store)
+    assert (finding.state, finding.why) == ("inconclusive", "fewer than 5 seeds of one_shot, late"), (
+        "it might be chosen"
+    )
+    monkeypatch.setattr(module, "_rows", lambda place, store, n: (rows[:-1], named, {}))
     (finding,) = judge([claim(tuned=True)], store)
     assert (finding.state, finding.why) == ("not tested", "no records of one_shot, late")
 
@@ -242,7 +257,11 @@ def test_only_the_first_planned_seeds_are_looked_at(found: Callable[..., list[Fi
     means = {"dense": 92.0, "one_cycle": 90.0, "one_shot": 88.0}
     (whole,) = found(means, claim(n=5))
     (gap,) = found(means, claim(n=5), without=(2,))
+    (later,) = found(means, claim(n=5), diverged=(6,))
+    (early,) = found(means, claim(n=5), diverged=(3,))
     assert whole.state == "reproduced"
+    assert later == replace(whole, records=later.records), "nor can one that comes later spoil what was seen"
+    assert (early.state, "1 diverged" in early.why) == ("not tested", True)
     assert (gap.state, gap.why, gap.more_seeds) == ("inconclusive", "4 of 5 seeds", 1)
 
 
@@ -257,12 +276,26 @@ def test_two_tables_of_one_data_set_are_two_cells_of_a_claim(
         add(store, template, each.cell, 80.0 + 5.0 * (each.label == "one_cycle") + 0.1 * PATTERN[each.cell.seed])
     rows = rows_of(planned, store)
     tables = {"here": (rows, planned, {}), "there": (rows, planned, {})}
-    monkeypatch.setattr(module, "_rows", lambda place, store: tables[place])
+    monkeypatch.setattr(module, "_rows", lambda place, store, n: tables[place])
     (both,) = judge([claim(where=["here", "there"])], store)
     assert both.state == "reproduced"
     tables["there"] = [row for row in rows if row.label != "one_cycle"], planned, {}
     (half,) = judge([claim(where=["here", "there"])], store)
     assert (half.state, half.why) == ("inconclusive", "1 of its 2 targets and networks have records")
+    tables["there"] = rows, [p for p in planned if p.label != "one_cycle"], {}
+    (gone,) = judge([claim(where=["here", "there"])], store)
+    assert (gone.state, gone.why) == ("not tested", "it asks for one_cycle, which this table has not")
+
+
+def test_one_dense_row_that_faces_many_is_one_chance() -> None:
+    """Three methods no better than dense: one lucky dense row is not three findings."""
+    asked = claim(kind="beats", against=["dense"], n=5, margin=0.0)
+    draw, wrong = random.Random(0), 0
+    for _ in range(2000):
+        dense = module.Side(("dense",), [draw.gauss(0, 1) for _ in range(5)])
+        cells = [(module.Side((str(i),), [draw.gauss(0, 1) for _ in range(5)]), dense) for i in range(6)]
+        wrong += module._estimate(asked, module.Sample(cells))[3] <= 0.05
+    assert 0.03 < wrong / 2000 < 0.07
 
 
 def test_a_version_of_a_claim_file_that_cannot_be_read_dates_nothing() -> None:
@@ -281,14 +314,24 @@ def test_a_claim_of_an_unknown_method_or_table_is_named_and_left_out(
     )
     good = FULL.replace("quick/weights", "quick/quick-weights")
     (tmp_path / "good.toml").write_text(good.replace('id = "a"', 'id = "b"'))
-    for id, place in (("c", "cifar11/structured"), ("d", "quick/weights"), ("e", "quick/quick-weights@tiny")):
+    for id, place in (
+        ("c", "cifar11/structured"),
+        ("d", "quick/weights"),
+        ("e", "quick/quick-weights@tiny"),
+        ("f", "quick/quick-weights@small"),
+    ):
         (tmp_path / f"{id}.toml").write_text(FULL.replace("quick/weights", place).replace('id = "a"', f'id = "{id}"'))
     claims, wrong = read_claims(tmp_path)
     assert [claim.id for claim in claims] == ["b"]
-    assert len(wrong) == 4
+    assert len(wrong) == 5
     said = capsys.readouterr().err
     assert "wrong.toml: claim a: unknown method 'one_cicle'; did you mean one_cycle" in said
-    for id, what in (("c", "unknown suite 'cifar11'"), ("d", "unknown table 'weights'"), ("e", "unknown tier 'tiny'")):
+    for id, what in (
+        ("c", "unknown suite 'cifar11'"),
+        ("d", "unknown table 'weights'"),
+        ("e", "unknown tier 'tiny'"),
+        ("f", "quick has no small tier"),
+    ):
         assert f"{id}.toml: claim {id}: " in said
         assert what in said
 
@@ -358,6 +401,8 @@ def test_where_a_record_tells_nothing_of_the_measure_there_is_no_verdict(found: 
         (FULL.replace('where = ["quick/weights"]', "where = []"), "claim a: where: List should have at least 1 item"),
         (FULL.replace("beats", "reaches"), "claim a: Value error, 'reaches' needs a value"),
         (FULL + "zeta = 3\n", "claim a: zeta: Extra inputs are not permitted"),
+        (FULL.replace('["quick/weights"]', '["a/b", "a/b"]'), "claim a: Value error, where names a place twice"),
+        (FULL + 'there = "a/b"\ntuned = true\n', "claim a: Value error, the rivals of a tuned claim stand in its own"),
     ],
 )
 def test_a_wrong_claim_is_named_with_its_key_and_stops_no_other(tmp_path: Path, text: str, says: str) -> None:
@@ -368,6 +413,13 @@ def test_a_wrong_claim_is_named_with_its_key_and_stops_no_other(tmp_path: Path, 
     assert [claim.id for claim in claims] == ["b"]
     (named,) = wrong
     assert f"wrong.toml: {says}" in named
+
+
+def test_of_a_damaged_file_every_claim_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "torn.toml").write_text(FULL * 3 + "[[cla")
+    claims, wrong = read_claims(tmp_path)
+    assert (claims, len(wrong)) == ([], 3)
+    assert capsys.readouterr().err.count("torn.toml") == 1
 
 
 def test_two_claims_of_one_name_are_one(tmp_path: Path) -> None:

@@ -60,6 +60,10 @@ class Claim(Spec):
     def _whole(self) -> "Claim":
         if self.kind in ("drops at most", "reaches") and self.value is None:
             raise ValueError(f"{self.kind!r} needs a value")
+        if len(set(self.where)) < len(self.where):
+            raise ValueError("where names a place twice")
+        if self.there and self.tuned:
+            raise ValueError("the rivals of a tuned claim stand in its own table")
         return self
 
 
@@ -97,13 +101,21 @@ class Site:
 
 @dataclass(frozen=True)
 class Sample:
-    """The difference in question, cell by cell: (values of one side, values of the other) pairs."""
+    """The difference in question, cell by cell: one side and the other, if it is not held against a number."""
 
-    cells: list[tuple[list[float], list[float]]]
+    cells: list[tuple["Side", "Side | None"]]
 
     @property
     def seeds(self) -> int:
-        return min(min(len(a), len(b) if b else len(a)) for a, b in self.cells)
+        return min(len(side.values) for cell in self.cells for side in cell if side)
+
+
+@dataclass(frozen=True)
+class Side:
+    """Of one row. One dense row may face many: its chance enters each of their differences, and is one chance."""
+
+    records: tuple[str, ...]
+    values: list[float]
 
 
 def read_claims(folder: Path = FOLDER) -> tuple[list[Claim], list[str]]:
@@ -122,7 +134,7 @@ def read_claims(folder: Path = FOLDER) -> tuple[list[Claim], list[str]]:
                 wrong.append(f"{path}: {place}: {error}")
             except ValidationError as error:
                 wrong.append(f"{path}: {place}: {_first(error)}")
-    for each in wrong:
+    for each in dict.fromkeys(wrong):
         print(f"prunebench: left out: {each}", file=sys.stderr)
     return claims, wrong
 
@@ -130,11 +142,10 @@ def read_claims(folder: Path = FOLDER) -> tuple[list[Claim], list[str]]:
 def _entries(path: Path, wrong: list[str]) -> list[tuple[str, dict[str, Any]]]:
     try:
         entries = ClaimFile.model_validate(tomllib.loads(path.read_text())).claim
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        wrong.append(f"{path}: {error}")
-        return []
-    except ValidationError as error:
-        wrong.append(f"{path}: {_first(error)}")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
+        why = _first(error) if isinstance(error, ValidationError) else error
+        claims = max(1, path.read_bytes().count(b"[[claim]]"))  # each counts
+        wrong += [f"{path}: {why}"] * claims
         return []
     return [(f"claim {entry.get('id', number)}", entry) for number, entry in enumerate(entries, 1)]
 
@@ -156,38 +167,49 @@ def _check(claim: Claim) -> None:
 
 def judge(claims: Sequence[Claim], store: Store, *, unread: int = 0) -> list[Finding]:
     """Every claim at its places together, then at each stand-in; Holm over what could be judged, and the `unread`."""
-    places = {place for claim in claims for place in (*claim.where, *claim.stand_in, claim.there) if place}
-    tables = {place: _rows(place, store) for place in places}
+    tables: dict[tuple[str, int], tuple[list[Row], list[Planned], dict[str, str]]] = {}
+
+    def site(claim: Claim, place: str) -> Site:
+        key = place, claim.n
+        if key not in tables:
+            tables[key] = _rows(place, store, claim.n)
+        return _site(claim, *tables[key])
+
     found = []
     for claim in claims:
-        there = _site(claim, *tables[claim.there]).rows if claim.there else []
-        rivals = [row for row in there if row.label in claim.against]
+        away = site(claim.model_copy(update={"there": ""}), claim.there).rows if claim.there else []
+        rivals = [row for row in away if row.label in claim.against]
         for together in (claim.where, *([place] for place in claim.stand_in)):
-            found.append(_at(claim, together, [_site(claim, *tables[place]) for place in together], rivals))
+            found.append(_at(claim, together, [site(claim, place) for place in together], rivals))
     return _after_holm(found, unread)
 
 
 def _site(claim: Claim, rows: list[Row], planned: list[Planned], smaller: dict[str, str]) -> Site:
     models = [smaller.get(model, model) for model in claim.models]
-    first = sorted({p.cell.seed for p in planned})[: claim.n]
+    elsewhere = claim.against if claim.there else []
 
     def of_it(model: str, target: float) -> bool:
         return (not models or model in models) and (not claim.targets or target in (*claim.targets, 0.0))
 
-    seen = [row for row in rows if of_it(row.model, row.target)]
     return Site(
-        [replace(row, records=tuple(s for s in row.records if s.record.seed in first)) for row in seen],
+        [row for row in rows if of_it(row.model, row.target) and row.label not in elsewhere],
         [p for p in planned if of_it(p.cell.model, p.cell.remove.amount if p.cell.remove else 0.0)],
         models,
     )
 
 
-def _rows(place: str, store: Store) -> tuple[list[Row], list[Planned], dict[str, str]]:
-    """Its rows that have records, all that is planned, and which network stands for which in its tier."""
+def _rows(place: str, store: Store, n: int) -> tuple[list[Row], list[Planned], dict[str, str]]:
+    """Its rows that have records, what is planned of the first n seeds, and which network stands for which there."""
     suite, table, tier = _table(place)
-    planned = plan(suite, tier, f"table={table}")
+    planned = first_seeds(plan(suite, tier, f"table={table}"), n)
     small = suite.file.small if tier == "small" else None
     return rows_of(planned, store), planned, small.models if small else {}
+
+
+def first_seeds(planned: list[Planned], n: int) -> list[Planned]:
+    """Later ones change nothing: neither by their accuracies nor by where they ran or how they ended."""
+    first = sorted({p.cell.seed for p in planned})[:n]
+    return [p for p in planned if p.cell.seed in first]
 
 
 def _table(place: str) -> tuple[Suite, str, str]:
@@ -199,6 +221,8 @@ def _table(place: str) -> tuple[Suite, str, str]:
         raise UnknownName("table", table, [each.name for each in suite.file.table], f"{suite_name}: ")
     if tier not in ("", *TIERS):
         raise UnknownName("tier", tier, TIERS, f"{place}: ")
+    if tier == "small" and suite.file.small is None:
+        raise UserError(f"{place}: {suite_name} has no small tier")
     return suite, table, tier or "full"
 
 
@@ -208,8 +232,11 @@ def _at(claim: Claim, places: list[str], sites: list[Site], rivals: list[Row]) -
     if lacking := _lacking(claim, sites):
         return replace(nothing, why=f"it asks for {', '.join(lacking)}, which this table has not")
     if claim.tuned:
-        if trials := {trial for site in sites for trial in _trials(claim, site)}:
+        if trials := {trial for site in sites for trial in _trials(claim, site, 1)}:
             return replace(nothing, why=f"no records of {', '.join(sorted(trials))}")
+        if trials := {trial for site in sites for trial in _trials(claim, site, claim.n)}:
+            why = f"fewer than {claim.n} seeds of {', '.join(sorted(trials))}"
+            return replace(nothing, state="inconclusive", why=why, more_seeds=claim.n)
         if blind := [row.label for site in sites for row in site.rows if None in row.values("outcome.validation")]:
             return replace(nothing, why=f"records of {', '.join(blind)} have no accuracy on validation images")
         sites = [replace(site, rows=_tuned(site.rows)) for site in sites]
@@ -251,12 +278,12 @@ def _at(claim: Claim, places: list[str], sites: list[Site], rivals: list[Row]) -
 def _lacking(claim: Claim, sites: list[Site]) -> list[str]:
     """What the claim names and no place of it plans: judged without it, it would be another claim."""
     planned = [p for site in sites for p in site.planned]
-    labels = {family(p.label) if claim.tuned else p.label for p in planned}
+    labels = [{family(p.label) if claim.tuned else p.label for p in site.planned} for site in sites]
     targets = {p.cell.remove.amount for p in planned if p.cell.remove}
     there = [{p.cell.model for p in site.planned} for site in sites]
     rivals = [] if claim.there else claim.against
     return [
-        *(label for label in (claim.method, *rivals) if label not in labels),
+        *(label for label in (claim.method, *rivals) if not all(label in here for here in labels)),
         *(f"{100 * target:g} %" for target in claim.targets if target not in targets),
         *(
             model
@@ -296,10 +323,10 @@ def family(label: str) -> str:
     return label.partition(",")[0]
 
 
-def _trials(claim: Claim, site: Site) -> set[str]:
-    """Those of the families concerned that have no records."""
+def _trials(claim: Claim, site: Site, n: int) -> set[str]:
+    """Those of the families concerned that have records of fewer than `n` seeds."""
     planned = {p.label for p in site.planned if family(p.label) in (claim.method, *claim.against)}
-    return planned - {row.label for row in site.rows if row.n}
+    return planned - {row.label for row in site.rows if row.n >= n}
 
 
 def _tuned(rows: list[Row]) -> list[Row]:
@@ -317,22 +344,24 @@ def _tuned(rows: list[Row]) -> list[Row]:
 
 def _sample(claim: Claim, mine: list[tuple[Row, list[Row]]], other: str) -> Sample | None:
     """Pairs of samples, cell by cell, oriented so that more is better for the claim."""
-    cells: list[tuple[list[float], list[float]]] = []
+    cells: list[tuple[Side, Side | None]] = []
     for row, beside in mine:
         against = next((r for r in beside if _faces(r, row, other) and r.n), None)
-        values = _values(claim, row)
         if claim.kind == "reaches":
-            cells.append(([v - (claim.value or 0.0) for v in values], []))
+            cells.append((_side(claim, row, less=claim.value or 0.0), None))
         elif against is None:
             return None
         elif claim.kind == "drops at most":
-            cells.append((values, [v - (claim.value or 0.0) for v in _values(claim, against)]))
+            cells.append((_side(claim, row), _side(claim, against, less=claim.value or 0.0)))
         elif claim.kind in ("costs less than", "cuts earlier than"):
-            times = claim.value or 1.0
-            cells.append(([times * v for v in _values(claim, against)], values))
+            cells.append((_side(claim, against, times=claim.value or 1.0), _side(claim, row)))
         else:
-            cells.append((values, _values(claim, against)))
+            cells.append((_side(claim, row), _side(claim, against)))
     return Sample(cells) if cells else None
+
+
+def _side(claim: Claim, row: Row, *, times: float = 1.0, less: float = 0.0) -> Side:
+    return Side(tuple(s.content for s in row.records), [times * v - less for v in _values(claim, row)])
 
 
 def _faces(row: Row, mine: Row, other: str) -> bool:
@@ -351,10 +380,16 @@ def _values(claim: Claim, row: Row) -> list[float]:
 
 def _estimate(claim: Claim, sample: Sample) -> tuple[float, float, float, float, float]:
     """Mean over cells, its bounds, one-sided p of the claim, standard error times root n."""
-    means = [fmean(a) - (fmean(b) if b else 0.0) for a, b in sample.cells]
-    parts = [variance(side) / len(side) for pair in sample.cells for side in pair if side]
-    freedoms = [len(side) - 1 for pair in sample.cells for side in pair if side]
-    estimate, squared = fmean(means), sum(parts) / len(sample.cells) ** 2
+    weights: dict[tuple[str, ...], float] = {}  # of each row in the mean, however many cells it stands in
+    values: dict[tuple[str, ...], list[float]] = {}
+    for cell in sample.cells:
+        for sign, side in zip((1, -1), cell, strict=True):
+            if side:
+                weights[side.records] = weights.get(side.records, 0.0) + sign / len(sample.cells)
+                values[side.records] = side.values
+    parts = [weight**2 * variance(values[key]) / len(values[key]) for key, weight in weights.items()]
+    freedoms = [len(each) - 1 for each in values.values()]
+    estimate, squared = sum(weight * fmean(values[key]) for key, weight in weights.items()), sum(parts)
     shifted = estimate + (claim.margin if claim.kind in WITHIN else 0.0)
     if squared == 0:
         return estimate, estimate, estimate, 0.0 if shifted > 0 else 1.0, 0.0
@@ -427,13 +462,14 @@ def _versions(path: Path) -> Iterator[tuple[str, str]]:
     for line in reversed(_git(path, "log", "--date=iso-strict-local", "--format=%h %cd", "--", path.name).splitlines()):
         text = _git(path, "show", f"{line.partition(' ')[0]}:./{path.name}")
         yield line, text
-    if text and text != (here := path.read_text()):
+    if text and text != (here := path.read_text(errors="replace")):
         yield f"uncommitted {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", here
 
 
 def _git(path: Path, *arguments: str) -> str:
     command = ["git", "-C", str(path.parent), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"TZ": "UTC"})
+    surroundings = os.environ | {"TZ": "UTC"}
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=surroundings)
     return done.stdout if done.returncode == 0 else ""
 
 
