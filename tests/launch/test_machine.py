@@ -3,6 +3,8 @@
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,18 +50,23 @@ def test_out_of_memory_is_an_ending_with_advice_and_never_a_smaller_batch(
     assert lines[-1].ending == "out of memory"
 
 
-def test_a_results_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_text(MATRIX.format(last=0, epochs=1))
-    out = tmp_path / "results"
-    out.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", str(out)], check=False)
-    if mount.returncode:
+@contextmanager
+def disk(folder: Path, options: str) -> Iterator[None]:
+    """A small disk of its own."""
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=False).returncode:
         pytest.skip("needs the right to mount a tmpfs")
     try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_results_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(MATRIX.format(last=0, epochs=1))
+    with disk(tmp_path / "results", "ro,size=1m"):
         process = launched(tmp_path)
         said = process.communicate()[0]
-    finally:
-        subprocess.run(["umount", str(out)], check=True)
     assert process.returncode == 2
     assert "Read-only file system" in said
     assert "Traceback" not in said
@@ -67,21 +74,14 @@ def test_a_results_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> 
 
 def test_a_full_disk_is_told_for_each_cell_and_is_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(MATRIX.format(last=0, epochs=1))
-    out = tmp_path / "results"
-    out.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=120k", "tmpfs", str(out)], check=False)
-    if mount.returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    try:
-        said = launched(tmp_path)
-        text = said.communicate()[0]
-    finally:
-        subprocess.run(["umount", str(out)], check=True)
-    assert said.returncode == 1, text
-    assert "Traceback" not in text
-    assert "No space left" in text
-    assert text.count("dense resnet_tiny") >= 1
-    assert text.count("agp weights -90%") >= 1, "the others are tried"
+    with disk(tmp_path / "results", "size=120k"):
+        process = launched(tmp_path)
+        said = process.communicate()[0]
+    assert process.returncode == 1, said
+    assert "Traceback" not in said
+    assert "No space left" in said
+    assert said.count("dense resnet_tiny") >= 1
+    assert said.count("agp weights -90%") >= 1, "the others are tried"
 
 
 def test_the_status_of_a_run_tells_every_attempt(tmp_path: Path) -> None:
