@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from benchmark.evidence import claim_files, ledger
 from benchmark.evidence import claims as module
-from benchmark.evidence import ledger
-from benchmark.evidence.claims import Claim, Finding, judge, read_claims, summary
+from benchmark.evidence.claim_files import Claim, read_claims
+from benchmark.evidence.claims import Finding, judge, summary
 from benchmark.evidence.ledger import as_json, as_markdown
 from benchmark.record import How, Record
 from benchmark.report.rows import rows_of
@@ -300,9 +301,9 @@ def test_one_dense_row_that_faces_many_is_one_chance() -> None:
 
 def test_a_version_of_a_claim_file_that_cannot_be_read_dates_nothing() -> None:
     before = {"a": {"id": "a", "n": 3}}
-    assert module._claims_in("not toml [", before) == before
-    assert module._claims_in("claim = 3", before) == before
-    assert module._claims_in('[[claim]]\nn = 3\n[[claim]]\nid = "b"\n', before) == {"b": {"id": "b"}}
+    assert claim_files._claims_in("not toml [", before) == before
+    assert claim_files._claims_in("claim = 3", before) == before
+    assert claim_files._claims_in('[[claim]]\nn = 3\n[[claim]]\nid = "b"\n', before) == {"b": {"id": "b"}}
 
 
 def test_a_claim_of_an_unknown_method_or_table_is_named_and_left_out(
@@ -446,12 +447,12 @@ def test_each_claim_of_a_file_has_its_own_dates(tmp_path: Path) -> None:
     one, two = '[[claim]]\nid = "one"\nmargin = 0.2\n', '[[claim]]\nid = "two"\nmargin = 0.2\n'
     first, second = commit(one), commit(one + two)
     third = commit(one.replace("0.2", "0.3") + two)
-    dated = {id: [each.partition(" ")[2] for each in pair] for id, pair in module.history(path).items()}
+    dated = {id: [each.partition(" ")[2] for each in pair] for id, pair in claim_files.history(path).items()}
     assert dated == {"one": [first, third], "two": [second, second]}
     path.write_text(one.replace("0.2", "0.3") + two.replace("0.2", "0.0"))
-    dated = {id: [each.partition(" ")[2] for each in pair] for id, pair in module.history(path).items()}
+    dated = {id: [each.partition(" ")[2] for each in pair] for id, pair in claim_files.history(path).items()}
     assert dated["one"] == [first, third]
-    assert module.history(path)["two"][1].startswith("uncommitted 20")
+    assert claim_files.history(path)["two"][1].startswith("uncommitted 20")
 
 
 def test_in_the_small_tier_a_claim_speaks_of_what_stands_for_its_networks() -> None:

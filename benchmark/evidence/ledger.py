@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from benchmark.evidence.claims import FOLDER, Finding, State, history, summary
+from benchmark.evidence.claim_files import FOLDER, history
+from benchmark.evidence.claims import Finding, State, summary
 
 FORMATS = ("md", "html", "json")
 

@@ -76,7 +76,8 @@ def check_suite(
 
 def list_claims(format: str, out: Path) -> tuple[Any, bool]:
     """What papers claim and what the records under OUT say to it; and whether it is for a machine."""
-    from benchmark.evidence.claims import judge, read_claims
+    from benchmark.evidence.claim_files import read_claims
+    from benchmark.evidence.claims import judge
     from benchmark.evidence.ledger import FORMATS, as_json, as_markdown
 
     if format not in FORMATS:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from benchmark.errors import UserError
-from benchmark.evidence.claims import judge, read_claims
+from benchmark.evidence.claim_files import read_claims
+from benchmark.evidence.claims import judge
 from benchmark.report.site.build import build
 from benchmark.store import Store
 from benchmark.verbs.table import all_tables

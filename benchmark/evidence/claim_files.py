@@ -1,0 +1,164 @@
+"""Claims as their files state them, fixed before their data: what is wrong with one, and when it was fixed.
+
+A claim file states estimand, places, margin and number of seeds; its commits date it.
+"""
+
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from benchmark import find
+from benchmark.cell import Spec
+from benchmark.errors import UnknownName, UserError
+from benchmark.suite import TIERS
+from benchmark.suite_file import Suite, read
+
+FOLDER = find.ROOT / "baselines" / "claims"
+Kind = Literal["beats", "as good as", "drops at most", "costs less than", "cuts earlier than", "reaches"]
+
+
+class Claim(Spec):
+    """`kind` says what is compared; `against` are rows of the same table (or `dense`)."""
+
+    id: str
+    says: str
+    reference: str  # where the paper says it; "abstract only" where no table could be read
+    kind: Kind
+    where: Annotated[list[str], Field(min_length=1)]  # suite/table, suite/table@small: pooled, judged on all of them
+    stand_in: list[str] = []  # places near it that can be afforded: each judged by itself, and indicative
+    method: str
+    against: list[str] = []
+    there: str = ""  # the table that `against` stands in, where it is another one
+    tuned: bool = False  # names are families (`agp, from 0.4` is an agp): the best on validation images stands for each
+    targets: list[float] = []  # all, if none
+    models: list[str] = []  # all, if none
+    value: float | None = None  # of `drops at most` (points), `costs less than` (times) and `reaches` (%)
+    metric: Literal["top1", "top5"] = "top1"  # of the claims about accuracy
+    margin: Annotated[float, Field(ge=0)] = 0.2
+    n: Annotated[int, Field(gt=1)] = 5
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Claim":
+        if self.kind in ("drops at most", "reaches") and self.value is None:
+            raise ValueError(f"{self.kind!r} needs a value")
+        if len(set(self.where)) < len(self.where):
+            raise ValueError("where names a place twice")
+        if self.there and self.tuned:
+            raise ValueError("the rivals of a tuned claim stand in its own table")
+        return self
+
+
+class ClaimFile(Spec):
+    claim: Annotated[list[dict[str, Any]], Field(min_length=1)]
+
+
+def read_claims(folder: Path = FOLDER) -> tuple[list[Claim], list[str]]:
+    """The claims, and what is wrong with those that cannot be judged: they are left out, never forgotten."""
+    claims: list[Claim] = []
+    wrong: list[str] = []
+    for path in sorted(folder.glob("*.toml")):
+        for place, entry in _entries(path, wrong):
+            try:
+                claim = Claim.model_validate(entry)
+                _check(claim)
+                if any(claim.id == other.id for other in claims):
+                    raise UserError("another claim has this id")
+                claims.append(claim)
+            except UserError as error:
+                wrong.append(f"{path}: {place}: {error}")
+            except ValidationError as error:
+                wrong.append(f"{path}: {place}: {_first(error)}")
+    for each in dict.fromkeys(wrong):
+        print(f"prunebench: left out: {each}", file=sys.stderr)
+    return claims, wrong
+
+
+def _entries(path: Path, wrong: list[str]) -> list[tuple[str, dict[str, Any]]]:
+    try:
+        entries = ClaimFile.model_validate(tomllib.loads(path.read_text())).claim
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
+        why = _first(error) if isinstance(error, ValidationError) else error
+        claims = max(1, path.read_bytes().count(b"[[claim]]"))  # each counts
+        wrong += [f"{path}: {why}"] * claims
+        return []
+    return [(f"claim {entry.get('id', number)}", entry) for number, entry in enumerate(entries, 1)]
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    return f"{key + ': ' if key else ''}{first['msg']}"
+
+
+def _check(claim: Claim) -> None:
+    known = find.methods()
+    for name in (claim.method, *claim.against):
+        if name.partition("(")[0].partition(",")[0].partition(" ")[0] not in known:
+            raise UnknownName("method", name, known)
+    for place in (*claim.where, *claim.stand_in, *([claim.there] if claim.there else [])):
+        table_of(place)
+
+
+def table_of(place: str) -> tuple[Suite, str, str]:
+    """Of `suite/table` or `suite/table@small`."""
+    name, _, tier = place.partition("@")
+    suite_name, _, table = name.partition("/")
+    suite = read(suite_name)
+    if table not in [each.name for each in suite.file.table]:
+        raise UnknownName("table", table, [each.name for each in suite.file.table], f"{suite_name}: ")
+    if tier not in ("", *TIERS):
+        raise UnknownName("tier", tier, TIERS, f"{place}: ")
+    if tier == "small" and suite.file.small is None:
+        raise UserError(f"{place}: {suite_name} has no small tier")
+    return suite, table, tier or "full"
+
+
+# ---- when a claim was fixed --------------------------------------------------------------------
+
+
+def history(path: Path) -> dict[str, tuple[str, str]]:
+    """Of each claim in a file: (first commit, last change) as `hash time`; empty where git does not know."""
+    found: dict[str, tuple[str, str]] = {}
+    before: dict[str, Any] = {}
+    for when, text in _versions(path):
+        now = _claims_in(text, before)
+        for id, claim in now.items():
+            if id not in found:
+                found[id] = when, when
+            elif claim != before.get(id):
+                found[id] = found[id][0], when
+        before = now
+    return found
+
+
+def _claims_in(text: str, before: dict[str, Any]) -> dict[str, Any]:
+    """By their ids; a version that cannot be read dates nothing."""
+    try:
+        entries = ClaimFile.model_validate(tomllib.loads(text)).claim
+    except (tomllib.TOMLDecodeError, ValidationError):
+        return before
+    return {entry["id"]: entry for entry in entries if isinstance(entry.get("id"), str)}
+
+
+def _versions(path: Path) -> Iterator[tuple[str, str]]:
+    """Every committed text of a file, the oldest first, and what lies there if it is another."""
+    text = ""
+    for line in reversed(_git(path, "log", "--date=iso-strict-local", "--format=%h %cd", "--", path.name).splitlines()):
+        text = _git(path, "show", f"{line.partition(' ')[0]}:./{path.name}")
+        yield line, text
+    if text and text != (here := path.read_text(errors="replace")):
+        yield f"uncommitted {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", here
+
+
+def _git(path: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(path.parent), *arguments]
+    surroundings = os.environ | {"TZ": "UTC"}
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=surroundings)
+    return done.stdout if done.returncode == 0 else ""
