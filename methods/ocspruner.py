@@ -201,8 +201,9 @@ def shrink(run: Run, kept: Kept, reg: float) -> Any:
 
 
 def marked(run: Run, kept: Kept) -> dict[str, Tensor]:
-    """1 for a doomed channel, 0 for one that stays."""
-    marks = {name: torch.ones(group.width) for name, group in run.groups.items()}
-    for name, channels in kept.items():
-        marks[name][channels] = 0.0
-    return marks
+    """1 for a doomed channel, 0 for one that stays. Of no use, and no error, where a resumed run is past its cut."""
+    stay = {name: set(channels) for name, channels in kept.items()}
+    return {
+        name: torch.tensor([float(channel not in stay[name]) for channel in range(group.width)])
+        for name, group in run.groups.items()
+    }
