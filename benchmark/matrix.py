@@ -1,5 +1,6 @@
 """Which cells are done, pending, stale or blocked, and what the rest will cost. Imports no torch."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from benchmark.store import Store, Stored
 from benchmark.suite import Planned
 
 State = Literal["done", "pending", "stale", "blocked"]
+DEVICES = Path("/dev")
 
 
 @dataclass
@@ -113,7 +115,7 @@ def _fits(record: Record, device: str, mode: str) -> bool:
 
 def estimate(entries: list[Entry], store: Store, *, device: str = "auto", threads: int | None = None) -> None:
     """Hours of each cell that is not done: from the newest like record, else from a few timed steps."""
-    known = known_hours(entries, store, device, threads)
+    known = known_hours(entries, store, likely(device), threads)
     timed: set[tuple[str, str]] = set()
     for entry in entries:
         cell = entry.cell
@@ -128,6 +130,14 @@ def estimate(entries: list[Entry], store: Store, *, device: str = "auto", thread
         per_epoch = hours_per_epoch(cell, device, threads)
         if per_epoch is not None:
             entry.hours, entry.basis = per_epoch * cell.recipe.epochs, "a few timed steps"
+
+
+def likely(device: str) -> str:
+    """What `auto` will most likely be here, told without torch: hours on a GPU are none on a CPU."""
+    if device != "auto":
+        return device
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
+    return "cuda" if any(DEVICES.glob("nvidia[0-9]*")) and not hidden else "cpu"
 
 
 def known_hours(

@@ -5,6 +5,7 @@ from statistics import fmean, stdev
 
 import pytest
 
+from benchmark import matrix
 from benchmark.engine.environment import Environment
 from benchmark.errors import UserError
 from benchmark.execute import execute
@@ -159,6 +160,23 @@ def test_a_drop_is_taken_over_common_seeds(tmp_path: Path, suite: Path, template
     row = {row.label: row for row in rows_of(plan(read(str(suite))), store)}["one_shot"]
     assert row.drop == pytest.approx(90.0 - 80.0)
     assert "dense lacks seeds" in row.flags
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_hours_of_a_gpu_are_no_estimate_for_a_machine_without_one(
+    tmp_path: Path, suite: Path, template: Record, monkeypatch: pytest.MonkeyPatch, gpu: bool
+) -> None:
+    store, planned = Store(tmp_path), plan(read(str(suite)))
+    add(store, template, planned[0].cell, 90.0, hours=2.0, device="cuda")
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / ("nvidia0" if gpu else "nvidiactl")).touch()
+    monkeypatch.setattr(matrix, "DEVICES", tmp_path / "dev")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    entries = [matrix.Entry(planned[1].id, planned[1].cell, "pending")]
+    assert bool(matrix.known_hours(entries, store, matrix.likely("auto"))) == gpu
+    assert matrix.known_hours(entries, store, matrix.likely("cuda")), "who asks for a GPU is told of one"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert matrix.likely("auto") == "cpu"
 
 
 def test_hours_of_two_kinds_of_machine_are_no_ratio(tmp_path: Path, suite: Path, template: Record) -> None:

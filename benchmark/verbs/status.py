@@ -12,7 +12,7 @@ from rich.table import Table
 from benchmark.errors import UserError
 from benchmark.launch.lease import state
 from benchmark.launch.view import Place, places, summary
-from benchmark.matrix import known_hours, matrix
+from benchmark.matrix import known_hours, likely, matrix
 from benchmark.store import Store
 from benchmark.suite import plan
 from benchmark.suite_file import known, read
@@ -100,7 +100,7 @@ def _hours(found: list[Place], store: Store) -> str:
     """Spent on what is done; left for the rest, where runs like them have been recorded."""
     spent = sum(s.record.cost.hours for p in found for s in store.of(p.entry.id)[-1:])
     rest = [p.entry for p in found if p.state in ("pending", "running", "failed")]
-    hours = known_hours(rest, store)
+    hours = known_hours(rest, store, likely("auto"))
     unknown = f" ({len(rest) - len(hours)} cells unknown)" if len(hours) < len(rest) else ""
     return f"{spent:.2f} hours spent, about {sum(hours.values()):.2f} left{unknown}"
 
