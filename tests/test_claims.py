@@ -133,9 +133,12 @@ def test_rivals_may_stand_in_another_table(tmp_path: Path, template: Record, mon
         add(store, template, each.cell, {"one_cycle": 90.0}.get(each.label, 85.0) + PATTERN[each.cell.seed])
     rows = rows_of(planned, store)
     here = [row for row in rows if row.label == "one_cycle"]
+    here += [replace(here[0], label="one_shot")]  # as good as the method itself: not the one that is meant
     monkeypatch.setattr(module, "_rows", lambda place, store, n: (rows if place == "full" else here, planned, {}))
     asked = claim(where=["half"], there="full")
     assert judge([asked], store)[0].state == "reproduced"
+    assert judge([claim(where=["half"])], store)[0].estimate == 0
+    here.pop()
     assert judge([claim(where=["half"])], store)[0].why == "no records of one_shot"
 
 
@@ -289,7 +292,7 @@ def test_two_tables_of_one_data_set_are_two_cells_of_a_claim(
 
 
 def test_one_dense_row_that_faces_many_is_one_chance() -> None:
-    """Three methods no better than dense: one lucky dense row is not three findings."""
+    """Six rows no better than dense: one unlucky dense row is not six findings."""
     asked = claim(kind="beats", against=["dense"], n=5, margin=0.0)
     draw, wrong = random.Random(0), 0
     for _ in range(2000):

@@ -1,10 +1,12 @@
 """What a method can do, and what the journal makes of it."""
 
+import base64
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +15,8 @@ from benchmark.engine import checkpoint
 from benchmark.errors import Stopped, UserError
 from benchmark.execute import Desk, execute
 from benchmark.run import Run
+from benchmark.store import Stored
+from benchmark.verify import verify
 from tests.conftest import finish, make_desk, recipe, tiny
 
 LAB = (Path(__file__).parent / "lab",)
@@ -231,6 +235,31 @@ def test_a_truncated_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> 
     files[-1].write_bytes(files[-1].read_bytes()[:-20])
     assert checkpoint.load(tmp_path, said.append) == {"n": 1}
     assert "damaged or truncated" in said[0]
+
+
+def test_another_machine_may_judge_a_few_images_otherwise_and_this_one_none(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = execute(tiny(), desk)
+    side, n = desk.store.side(stored), stored.record.outcome.n
+
+    def wrong(flips: int, fingerprint: str, *, lie: float = 0.0) -> list[str]:
+        packed = np.frombuffer(base64.b64decode(side["bits"]), dtype=np.uint8)
+        bits = np.unpackbits(packed)[:n]
+        bits[:flips] ^= 1
+        changed = side | {"bits": base64.b64encode(np.packbits(bits).tobytes()).decode()}
+        monkeypatch.setattr(desk.store, "side", lambda stored: changed)
+        outcome = stored.record.outcome.model_copy(update={"top1": 100 * int(bits.sum()) / n + lie})
+        how = stored.record.how.model_copy(update={"fingerprint": fingerprint})
+        record = stored.record.model_copy(update={"outcome": outcome, "how": how})
+        checks = verify(Stored(record, stored.path), desk.store, desk.environment, desk.data_root)
+        return [check.what for check in checks if not check.ok]
+
+    here = desk.environment.fingerprint
+    assert wrong(0, here) == wrong(n // 100, "elsewhere") == []
+    assert "images judged otherwise" in wrong(1, here)
+    assert "images judged otherwise" in wrong(n // 50, "elsewhere")
+    assert wrong(0, "elsewhere", lie=0.5) == ["accuracy of its bits"]
 
 
 def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path: Path) -> None:

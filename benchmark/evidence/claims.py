@@ -82,8 +82,7 @@ def judge(claims: Sequence[Claim], store: Store, *, unread: int = 0) -> list[Fin
 
     found = []
     for claim in claims:
-        away = site(claim.model_copy(update={"there": ""}), claim.there).rows if claim.there else []
-        rivals = [row for row in away if row.label in claim.against]
+        rivals = [row for row in site(claim, claim.there).rows if row.label in claim.against] if claim.there else []
         for together in (claim.where, *([place] for place in claim.stand_in)):
             found.append(_at(claim, together, [site(claim, place) for place in together], rivals))
     return _after_holm(found, unread)
@@ -91,13 +90,12 @@ def judge(claims: Sequence[Claim], store: Store, *, unread: int = 0) -> list[Fin
 
 def _site(claim: Claim, rows: list[Row], planned: list[Planned], smaller: dict[str, str]) -> Site:
     models = [smaller.get(model, model) for model in claim.models]
-    elsewhere = claim.against if claim.there else []
 
     def of_it(model: str, target: float) -> bool:
         return (not models or model in models) and (not claim.targets or target in (*claim.targets, 0.0))
 
     return Site(
-        [row for row in rows if of_it(row.model, row.target) and row.label not in elsewhere],
+        [row for row in rows if of_it(row.model, row.target)],
         [p for p in planned if of_it(p.cell.model, p.cell.remove.amount if p.cell.remove else 0.0)],
         models,
     )
@@ -131,7 +129,13 @@ def _at(claim: Claim, places: list[str], sites: list[Site], rivals: list[Row]) -
         if blind := [row.label for site in sites for row in site.rows if None in row.values("outcome.validation")]:
             return replace(nothing, why=f"records of {', '.join(blind)} have no accuracy on validation images")
         sites = [replace(site, rows=_tuned(site.rows)) for site in sites]
-    mine = [(row, [*site.rows, *rivals]) for site in sites for row in site.rows if row.label == claim.method and row.n]
+    away = claim.against if claim.there else []
+    mine = [
+        (row, [*rivals, *(other for other in site.rows if other.label not in away)])
+        for site in sites
+        for row in site.rows
+        if row.label == claim.method and row.n
+    ]
     if not mine:
         return nothing
     if claim.kind == "costs less than" and any(s.record.how.device == "cpu" for row, _ in mine for s in row.records):
