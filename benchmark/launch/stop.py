@@ -1,5 +1,6 @@
 """When a launch is to end early: a signal, a budget that is spent, a launcher that is gone."""
 
+import os
 import signal
 import threading
 import time
@@ -47,9 +48,10 @@ class StopAsked:
 
 def at_the_end_of(pipe: TextIO, do: Callable[[], None]) -> None:
     """Once whoever holds the other end is gone, however it went."""
+    end = pipe.fileno()  # not `pipe` itself: who reads it holds its lock, and a process forked meanwhile waits for that
 
     def wait() -> None:
-        while pipe.readline():
+        while os.read(end, 4096):
             pass
         do()
 
