@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from benchmark.network.masks import hold_zeros, lowest, nonzeros, prunable, removed, zero_lowest
+from benchmark.network.masks import (
+    hold_zeros,
+    lowest,
+    lowest_at_once,
+    lowest_one_by_one,
+    nonzeros,
+    prunable,
+    removed,
+    zero_lowest,
+)
 from methods import agp, iterative, one_cycle, one_shot
 
 T = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]
@@ -57,6 +66,17 @@ def test_exactly_so_many_go_and_they_are_the_lowest(size: int, seed: int, levels
         assert scores[gone].max() <= scores[~gone].min()
     if levels == 1:
         assert gone[:count].all(), "among equals the first go"
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=6), st.integers(0, 2**31), st.sampled_from([1, 2, 5, 1000]))
+def test_all_layers_at_once_lose_what_each_would_lose_alone(sizes: list[int], seed: int, levels: int) -> None:
+    """What a GPU does against what a CPU does, ties, negative scores and both zeros included."""
+    draw = torch.Generator().manual_seed(seed)
+    scores = [torch.randint(levels, (size, 2), generator=draw) / 7 for size in sizes]
+    scores = [each * torch.randn(each.shape, generator=draw).sign() for each in scores]
+    counts = [int(torch.randint(1, each.numel() + 1, (), generator=draw)) for each in scores]
+    for at_once, alone in zip(lowest_at_once(scores, counts), lowest_one_by_one(scores, counts), strict=True):
+        assert torch.equal(at_once, alone)
 
 
 def test_every_convolution_loses_the_same_share_and_nothing_else_changes() -> None:

@@ -60,8 +60,8 @@ class Trainer:
         self.buffers: dict[str, Tensor] = {}  # a method's own, each like one of the network's tensors
         self._like: dict[str, str] = {}
         self._draws = any(isinstance(m, nn.Dropout) and m.p > 0 for m in self.network.modules())
-        plain = ranks.size == 1 and not recipe.compile and not self._draws
-        self.captures = plain and batches.device.type == "cuda"  # the step as a CUDA graph
+        alone = ranks.size == 1 and not self._draws
+        self.captures = alone and batches.device.type == "cuda"  # the step as a CUDA graph
         self.trained = 0  # epochs so far, recoveries included: the random key
         self.step = 0  # steps done of the epoch under way
         self.loss_sum = torch.zeros((), device=batches.device)

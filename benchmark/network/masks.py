@@ -1,6 +1,8 @@
 """Single weights removed by masks: which tensors, which entries, and how many are zero now."""
 
 from collections.abc import Callable
+from functools import lru_cache
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -36,19 +38,63 @@ def magnitude(name: str, weight: Tensor) -> Tensor:
 @torch.no_grad()
 def zero_lowest(network: nn.Module, share: float, score: Score = magnitude) -> None:
     """In every layer the `share` of lowest score becomes zero: local ranking, exact count, ties by index."""
-    for name, weight in prunable(network).items():
-        count = round(share * weight.numel())
-        if count:
-            weight.masked_fill_(lowest(score(name, weight), count), 0)
+    weights = {name: w for name, w in prunable(network).items() if round(share * w.numel())}
+    if not weights:
+        return
+    scores = [score(name, weight) for name, weight in weights.items()]
+    counts = [round(share * each.numel()) for each in scores]
+    look = lowest_at_once if scores[0].is_cuda else lowest_one_by_one
+    for weight, mask in zip(weights.values(), look(scores, counts), strict=True):
+        weight.masked_fill_(mask, 0)
+
+
+def lowest_one_by_one(scores: list[Tensor], counts: list[int]) -> list[Tensor]:
+    return [lowest(each, count) for each, count in zip(scores, counts, strict=True)]
 
 
 def lowest(scores: Tensor, count: int) -> Tensor:
-    """A mask of the `count` lowest scores; among equals the first go. A GPU is never waited for."""
+    """A mask of the `count` lowest scores; among equals the first go."""
     flat = scores.flatten()
-    # a GPU's kthvalue may give any of several equal places, so torch forbids it where bits are to repeat
-    threshold = flat.sort().values[count - 1] if flat.is_cuda else flat.kthvalue(count).values
+    threshold = flat.kthvalue(count).values
     below, equal = flat < threshold, flat == threshold
     return (below | (equal & (equal.cumsum(0) <= count - below.sum()))).view(scores.shape)
+
+
+def lowest_at_once(scores: list[Tensor], counts: list[int]) -> list[Tensor]:
+    """The same masks, by one sort over all layers: a GPU takes as long for a small tensor as for all of them, and
+    its kthvalue may give any of several equal places. It is never waited for."""
+    sizes = tuple(each.numel() for each in scores)
+    layers, starts = _places(sizes, scores[0].device)
+    count = _onto(scores[0].device, counts)
+    keys = (layers << 32) + _ordered(torch.cat([each.flatten() for each in scores]))  # by layer, then by score
+    in_order = keys.sort().values
+    threshold = in_order[starts + count - 1]
+    equals = count - (torch.searchsorted(in_order, threshold) - starts)  # so many of those at the threshold go
+    equal = keys == threshold[layers]
+    nth = equal.cumsum(0)
+    before = nth[starts] - equal[starts].long()  # those of the layers before
+    gone = (keys < threshold[layers]) | (equal & (nth - before[layers] <= equals[layers]))
+    return [mask.view(each.shape) for mask, each in zip(gone.split(sizes), scores, strict=True)]
+
+
+def _ordered(scores: Tensor) -> Tensor:
+    """Whole numbers in the order of these floats: their bits, the lower ones of negatives turned round."""
+    bits = (scores + 0.0).view(torch.int32).long()  # -0.0 is 0.0
+    return torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
+
+
+@lru_cache(maxsize=4)
+def _places(sizes: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Of every weight the number of its layer, of every layer the place where it starts."""
+    starts = [0, *accumulate(sizes)][:-1]
+    layers = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    return layers.to(device), _onto(device, starts)
+
+
+def _onto(device: torch.device, numbers: list[int]) -> Tensor:
+    """Without waiting for it: a copy from pinned memory takes its turn."""
+    there = torch.tensor(numbers)
+    return (there.pin_memory() if device.type == "cuda" else there).to(device, non_blocking=True)
 
 
 @torch.no_grad()
