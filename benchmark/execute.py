@@ -57,7 +57,7 @@ def execute(cell: Cell, desk: Desk, *, force: bool = False) -> Stored:
     attempts = Attempts(folder)
     attempts.begin(saved_at, in_vain)
     try:
-        run = _prepare(cell, desk, attempts, code)
+        run = begun(cell, desk, attempts, code)
         _resume(run, saved)
         diverged_at = _follow(run, cell, desk)
         stored = _write_down(run, cell, desk, attempts, code, diverged_at)
@@ -82,7 +82,7 @@ def assist(cell: Cell, desk: Desk, *, force: bool = False) -> None:
     """One more process of a cell that several train together: it makes the same calls and writes nothing."""
     code = code_of(cell, desk.methods_from)
     saved, *_ = _checkpoint(cell, desk, code, force)
-    run = _prepare(cell, desk, None, code)
+    run = begun(cell, desk, None, code)
     _resume(run, saved)
     _follow(run, cell, desk)
 
@@ -164,7 +164,7 @@ def _load_images(data: str, size: int | None, root: Path, stream: bool) -> Image
     return images
 
 
-def _prepare(cell: Cell, desk: Desk, attempts: Attempts | None, code: Code) -> Run:
+def begun(cell: Cell, desk: Desk, attempts: Attempts | None, code: Code) -> Run:
     desk.environment.forget_peak_memory()
     images = load_images(cell, desk.data_root)
     batches = Batches(images, cell.recipe, cell.seed, desk.environment.device)

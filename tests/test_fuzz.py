@@ -1,13 +1,16 @@
 """Whatever lies in a file: one clear line, or the right thing. Never a traceback, never a wrong acceptance."""
 
 import hashlib
+import io
 import json
 import random
 import tomllib
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -171,6 +174,22 @@ def test_any_byte_changed_under_the_old_name_is_found_out(tmp_path: Path, stored
 
 
 # ---- checkpoints ---------------------------------------------------------------------------------
+
+
+@settings(many, max_examples=300)
+@given(seed=st.integers(0, 2**32), bits=st.integers(1, 20))
+def test_a_checkpoint_with_a_right_checksum_over_anything_at_all_is_read_or_passed_over(seed: int, bits: int) -> None:
+    chance, buffer = random.Random(seed), io.BytesIO()
+    torch.save({"step": 1, "progress": "{}", "trainer": {"at": torch.zeros(3)}}, buffer)
+    payload = bytearray(buffer.getvalue())
+    for _ in range(bits):
+        payload[chance.randrange(len(payload))] ^= 1 << chance.randrange(8)
+    if chance.random() < 0.2:
+        payload = bytearray(chance.randbytes(chance.randrange(300)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a pickle's protocol that nobody has written
+        found = checkpoint.opened(bytes(payload))
+    assert found is None or isinstance(found, dict)
 
 
 @settings(many, max_examples=300)  # each is two files synced to the disk

@@ -6,6 +6,7 @@ A torn or damaged newest file is named and the one before it is used.
 
 import hashlib
 import io
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
@@ -17,6 +18,11 @@ from benchmark.store import write_safely
 
 MAGIC = b"prunebench checkpoint "
 State = dict[str, Any]
+# what torch.load says of bytes that are no checkpoint; a lack of memory is not among it
+NOT_ONE = (
+    *(UnpicklingError, RuntimeError, EOFError, ValueError, LookupError),
+    *(TypeError, AttributeError, AssertionError, OverflowError, struct.error),
+)
 
 
 def save(folder: Path, state: State) -> None:
@@ -36,20 +42,20 @@ def load(folder: Path, say: Callable[[str], None]) -> State | None:
         head, _, payload = path.read_bytes().partition(b"\n")
         if head != MAGIC + hashlib.sha256(payload).hexdigest().encode():
             say(f"{path}: damaged or truncated; using the one before it")
-        elif (state := _opened(payload)) is None:
+        elif (state := opened(payload)) is None:
             say(f"{path}: whole, but not as this version writes them; using the one before it")
         else:
             return state
     return None
 
 
-def _opened(payload: bytes) -> State | None:
+def opened(payload: bytes) -> State | None:
     """None where another version of torch, or of this suite, wrote something that cannot be read here."""
     try:
         state: State = torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
-    except (UnpicklingError, RuntimeError, EOFError, ValueError):
+    except NOT_ONE:
         return None
-    return state if isinstance(state, dict) else None
+    return state if isinstance(state, dict) and isinstance(state.get("progress", ""), str) else None
 
 
 def newest(folder: Path) -> str:
