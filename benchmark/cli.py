@@ -198,6 +198,29 @@ def rerun(
 
 
 @app.command()
+def hours(
+    suite: SuiteName,
+    only: Only = "",
+    set: Sets = None,
+    tier: Tier = "full",
+    device: Device = "auto",
+    mode: Mode = "repeatable",
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; else the records'.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Those too that were timed alone before.")] = False,
+    out: Out = RESULTS,
+    data: Data = None,
+    methods: Methods = None,
+) -> None:
+    """Time again, alone, what shared its machine: a few steps of every call, scaled. Let nothing else run."""
+    from benchmark.verbs.hours import time_suite
+
+    time_suite(
+        suite, only=only, sets=tuple(set or ()), tier=tier, device=device, mode=mode, threads=threads, again=again,
+        out=out, data=data, methods_from=tuple(methods or ()),
+    )  # fmt: skip
+
+
+@app.command()
 def count(
     model: Annotated[str, typer.Argument(help="A model's name.")],
     dataset: Annotated[str, typer.Option("--dataset", help="Count it for this data set's shape and classes.")] = "",

@@ -90,6 +90,23 @@ class How(Spec):
         return self.device, self.mode, self.data_hash
 
 
+class Alone(Spec):
+    """Hours and latencies of a run that shared its machine, timed again when nothing else ran there (`alone.py`)."""
+
+    record: str
+    pretrain: Hours
+    train: Hours
+    search: Hours
+    recover: Hours
+    latency: dict[str, tuple[float, float]] | None
+    device_name: str
+    threads: int
+    fingerprint: str
+    host: str
+    commit: str
+    finished: str
+
+
 class Record(Spec):
     format: Literal[1] = 1
     id: str

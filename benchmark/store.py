@@ -2,6 +2,7 @@
 
 records/<id>/<content>.json     one finished run; many under one id are replicates
 records/<id>/<hash>.side.gz     its curves, journal and per-image bits
+records/<id>/<content>.<hash>.alone   its hours, timed again with the machine to itself
 weights/<hash>.safetensors      its final weights
 runs/<id>/                      the work in progress: attempts, checkpoints, log
 """
@@ -15,7 +16,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -26,7 +27,7 @@ from pydantic_core import from_json
 from benchmark.canonical import canonical, digest
 from benchmark.cell import PROTOCOL
 from benchmark.errors import Damaged, UserError
-from benchmark.record import FORMAT, Record, Side
+from benchmark.record import FORMAT, Alone, Cost, Record, Side
 
 T = TypeVar("T")
 
@@ -35,10 +36,33 @@ T = TypeVar("T")
 class Stored:
     record: Record
     path: Path
+    alone: Alone | None = None
 
     @property
     def content(self) -> str:
         return self.path.stem
+
+    @property
+    def shared(self) -> bool:
+        """Its hours are wall clock that other runs had a part in."""
+        return self.record.how.packed > 1 and self.alone is None
+
+    @property
+    def cost(self) -> Cost:
+        if not self.alone:
+            return self.record.cost
+        hours = {part: getattr(self.alone, part) for part in ("pretrain", "train", "search", "recover")}
+        return self.record.cost.model_copy(update=hours)
+
+    @property
+    def latency(self) -> dict[str, tuple[float, float]] | None:
+        return self.alone.latency if self.alone else self.record.network.latency
+
+    @property
+    def timed_on(self) -> tuple[str, int, int, str]:
+        """Hours compare where this is equal."""
+        how = self.alone or self.record.how
+        return how.device_name, how.threads, 1 if self.alone else self.record.how.packed, how.fingerprint
 
 
 class Store:
@@ -64,11 +88,17 @@ class Store:
         write_safely(path, text)
         return Stored(record, path)
 
+    def add_alone(self, stored: Stored, alone: Alone) -> None:
+        text = (json.dumps(alone.model_dump(mode="json"), indent=1) + "\n").encode()
+        name = f"{stored.content}.{hashlib.sha256(text).hexdigest()[:16]}.alone"
+        write_safely(self.root / "records" / stored.record.id / name, text)
+
     def copy(self, id: str, content: str, other: "Store") -> None:
-        """A record and its side file, byte for byte, into another store."""
+        """A record and what belongs to it, byte for byte, into another store."""
         stored = next(s for s in self.of(id) if s.content == content)
-        for path in (stored.path.parent / f"{stored.record.side}.side.gz", stored.path):
-            whole = whole_side(path) if path != stored.path else path.read_bytes()
+        timings = stored.path.parent.glob(f"{content}.*.alone")
+        for path in (stored.path.parent / f"{stored.record.side}.side.gz", *timings, stored.path):
+            whole = whole_side(path) if path.suffix == ".gz" else path.read_bytes()
             write_safely(other.root / "records" / id / path.name, whole)
 
     def sweep(self, id: str) -> None:
@@ -85,10 +115,13 @@ class Store:
         """The replicates of one cell, newest last."""
         folder = f"{self.root}/records/{id}"  # ten thousand of them: a string is made in a tenth of a Path's time
         try:
-            names = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(".json"))
+            names = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith((".json", ".alone")))
         except (FileNotFoundError, NotADirectoryError):
             return []
-        found = [stored for name in names if (stored := self._stored(folder, name))]
+        timings = [name for name in names if name.endswith(".alone")]
+        found = [stored for name in names if name.endswith(".json") and (stored := self._stored(folder, name))]
+        if timings:
+            found = [replace(stored, alone=self._alone(stored, timings)) for stored in found]
         return sorted(found, key=lambda stored: (stored.record.finished, stored.content)) if found[1:] else found
 
     def all(self) -> Iterator[Stored]:
@@ -128,6 +161,28 @@ class Store:
             except Damaged as error:
                 self._leave_out(key, error)
         return self._known.get(key)
+
+    def _alone(self, stored: Stored, timings: list[str]) -> Alone | None:
+        """The newest timing of it."""
+        found = []
+        for name in (each for each in timings if each.startswith(f"{stored.content}.")):
+            path = stored.path.parent / name
+            key = f"{stored.record.id}/{name}"
+            if key in self.left_out:
+                continue
+            try:
+                data = path.read_bytes()
+                if hashlib.sha256(data).hexdigest()[:16] != name.split(".")[1]:
+                    raise Damaged(f"{path}: its bytes are not those it is named after (edited or damaged)")
+                alone = Alone.model_validate_json(data)
+                if alone.record != stored.content:
+                    raise Damaged(f"{path}: it is of another record")
+                found.append(alone)
+            except (OSError, ValidationError) as error:
+                self._leave_out(key, Damaged(f"{path}: not the hours of a record: {str(error).splitlines()[0]}"))
+            except Damaged as error:
+                self._leave_out(key, error)
+        return max(found, key=lambda alone: alone.finished, default=None)
 
     def _leave_out(self, key: str, error: Damaged) -> None:
         self.left_out[key] = str(error)

@@ -198,8 +198,8 @@ def _told(claim: Claim, row: Row) -> list[object]:
 
 def _machines(rows: list[Row]) -> list[str]:
     """Hours compare only where all of it ran on one kind of machine, in one way."""
-    hows = (s.record.how for row in rows for s in row.records)
-    return sorted({f"{h.device_name}, {h.threads} threads, {h.packed} packed, {h.fingerprint}" for h in hows})
+    how = {s.timed_on for row in rows for s in row.records}
+    return sorted(f"{name}, {threads} threads, {packed} packed, {mark}" for name, threads, packed, mark in how)
 
 
 def _spoils(flag: str) -> bool:
@@ -267,7 +267,7 @@ def _faces(row: Row, mine: Row, other: str) -> bool:
 
 def _values(claim: Claim, row: Row) -> list[float]:
     if claim.kind == "costs less than":
-        return row.values("cost.hours")
+        return [s.cost.hours for s in row.records]
     if claim.kind == "cuts earlier than":
         return [float(value) for value in _told(claim, row) if isinstance(value, int | float)]
     return row.values(f"outcome.{claim.metric}")

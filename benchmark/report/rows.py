@@ -56,17 +56,24 @@ class Row:
         return fmean(before - after for before, after in both) if both else None
 
     @cached_property
+    def timed(self) -> tuple[Stored, ...]:
+        """The seeds whose hours were not shared with other runs; all where all were."""
+        return timed(self.records)
+
+    @cached_property
     def hours(self) -> float:
-        return fmean([s.record.cost.hours for s in self.records])
+        return self.cost("hours")
+
+    def cost(self, part: str) -> float:
+        return fmean([getattr(s.cost, part) for s in self.timed])
 
     @cached_property
     def times_dense_hours(self) -> float | None:
         """Only where all of it ran on one kind of machine, in one way."""
-        records = [s.record for s in (*self.records, *self.dense)]
-        how = {(r.how.device_name, r.how.threads, r.how.packed, r.how.fingerprint) for r in records}
-        if not self.dense or len(how) > 1:
+        dense = timed(self.dense)
+        if not dense or len({s.timed_on for s in (*self.timed, *dense)}) > 1:
             return None
-        return self.hours / fmean([s.record.cost.hours for s in self.dense])
+        return self.hours / fmean([s.cost.hours for s in dense])
 
     @cached_property
     def dense_hours(self) -> float | None:
@@ -89,7 +96,7 @@ class Row:
 
     def latency(self, key: str) -> tuple[float, float] | None:
         """Median and quartile range in ms, each averaged over seeds."""
-        found = [s.record.network.latency[key] for s in self.records if s.record.network.latency]
+        found = [s.latency[key] for s in self.timed if s.latency]
         return (fmean([m for m, _ in found]), fmean([q for _, q in found])) if found else None
 
     @cached_property
@@ -108,6 +115,10 @@ class Row:
     @cached_property
     def params_left(self) -> float:
         return fmean([s.record.network.nonzero / s.record.network.params_dense for s in self.records])
+
+
+def timed(records: tuple[Stored, ...] | list[Stored]) -> tuple[Stored, ...]:
+    return tuple(s for s in records if not s.shared) or tuple(records)
 
 
 def rows_of(planned: list[Planned], store: Store) -> list[Row]:
@@ -194,7 +205,8 @@ def _flags(
         "newer record under other conditions": left_out,
         "uncommitted code": any(s.record.code.dirty for s in records),
         "one network under several seeds": bool(copied(records)),
-        "packed": any(s.record.how.packed > 1 for s in records),
+        "packed": any(s.shared for s in timed(records)),
+        "hours timed alone": any(s.alone for s in timed(records)),
         "input-bound": any(s.record.cost.waiting > INPUT_BOUND * s.record.cost.train for s in records),
         "two environments": any("+" in s.record.how.fingerprint for s in records),
     }

@@ -9,7 +9,7 @@ from statistics import fmean
 from benchmark.cell import CHANNEL_KINDS
 from benchmark.errors import UserError
 from benchmark.report.beside import beside
-from benchmark.report.rows import Row, rows_of
+from benchmark.report.rows import Row, rows_of, timed
 from benchmark.store import Store
 from benchmark.suite import Planned
 from benchmark.suite_file import Suite
@@ -144,7 +144,7 @@ def _parts(row: Row) -> str:
     """What the hours went into, as parts of the dense network's."""
     if row.dense_hours is None:
         return NONE
-    hours = [fmean(row.values(f"cost.{part}")) for part in ("pretrain", "train", "search", "recover")]
+    hours = [row.cost(part) for part in ("pretrain", "train", "search", "recover")]
     return " + ".join(f"{part / row.dense_hours:.2f}" for part in hours)
 
 
@@ -165,7 +165,7 @@ def _about(table: Table, rows: list[Row]) -> str:
     dense = next((row.dense for row in rows if row.dense), ())
     devices = ", ".join(sorted({f"{r.how.device_name} ({r.how.device}, {r.how.mode})" for r in records}))
     macs = f"{records[0].network.macs_dense:,}"
-    hours = fmean([s.record.cost.hours for s in dense]) if dense else None
+    hours = fmean([s.cost.hours for s in timed(dense)]) if dense else None
     cost = f"; dense training {hours * 60:.1f} min" if hours is not None else ""
     return f"Dense network {macs} MACs, {records[0].network.params_dense:,} parameters{cost}; on {devices}."
 
@@ -277,7 +277,7 @@ def _csv_row(row: Row) -> list[str]:
         dense, row.drop,
         fmean(row.values("network.macs")), row.macs_left, row.macs_nonzero_left, row.params_left,
         row.hours, row.times_dense_hours,
-        *(fmean(row.values(f"cost.{part}")) for part in ("pretrain", "train", "search", "recover")),
+        *(row.cost(part) for part in ("pretrain", "train", "search", "recover")),
         row.times_dense_macs, row.noted("stable_epoch"),
         *((row.latency(key) or (None,))[0] for key in ("1", "128", "dense 1", "dense 128")), row.speed_up,
     ]  # fmt: skip

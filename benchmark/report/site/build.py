@@ -79,7 +79,7 @@ def _pages(lines: list[Line], found: list[Finding], store: Store) -> Iterator[tu
                 up="../",
                 stored=stored,
                 record=stored.record,
-                groups=run_facts(stored.record),
+                groups=run_facts(stored),
                 lines=rows_of_run.get(stored.content, []),
                 store=store.root.as_posix(),
             ),

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.record import Record
 from benchmark.report.beside import Beside, beside
 from benchmark.report.rows import Row
 from benchmark.report.table import Table
@@ -71,11 +70,10 @@ def lines_of(tables: list[Table]) -> list[Line]:
     return lines
 
 
-def run_facts(record: Record) -> dict[str, Facts]:
+def run_facts(stored: Stored) -> dict[str, Facts]:
     """Everything that a record says, in groups, in words."""
-    cell, outcome, network, cost, how, code = (
-        record.cell, record.outcome, record.network, record.cost, record.how, record.code,
-    )  # fmt: skip
+    record, cost, alone = stored.record, stored.cost, stored.alone
+    cell, outcome, network, how, code = record.cell, record.outcome, record.network, record.how, record.code
     return {
         "Asked": {
             "cell": record.id,
@@ -104,10 +102,11 @@ def run_facts(record: Record) -> dict[str, Facts]:
             "parameters": f"{network.params:,} of {network.params_dense:,}, {network.nonzero:,} not zero",
             "removed": f"{100 * network.removed:.3f} %",
             "weights": network.weights_hash,
-            **{f"latency, batch {k}": f"{m:.2f} ± {q:.2f} ms" for k, (m, q) in (network.latency or {}).items()},
+            **{f"latency, batch {k}": f"{m:.2f} ± {q:.2f} ms" for k, (m, q) in (stored.latency or {}).items()},
         },
         "Cost": {
             "hours": f"{cost.hours:.4f}",
+            **({"timed alone": f"{alone.finished} on {alone.host}; {record.cost.hours:.4f} h then"} if alone else {}),
             **{
                 part: f"{getattr(cost, part):.4f} h"
                 for part in ("pretrain", "train", "search", "recover", "evaluate", "lost")

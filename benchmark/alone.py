@@ -1,0 +1,121 @@
+"""What a run that shared its machine would take alone: its method once more, a few steps of every call, scaled.
+
+A rehearsal follows the journal of a finished run. It cuts where that cut and answers as that was answered, searches
+in full, and of each training does some steps: the first bring what a new network costs once (a graph recorded,
+kernels compiled or looked up), later ones say what the rest takes. No number of it but the hours means anything.
+"""
+
+import datetime
+import platform
+import time
+from collections.abc import Callable
+from typing import Any
+
+from benchmark import find
+from benchmark.canonical import digest
+from benchmark.cell import Cell
+from benchmark.code import code_of
+from benchmark.engine.build import build
+from benchmark.engine.latency import latencies
+from benchmark.errors import UserError
+from benchmark.execute import Desk, begun
+from benchmark.record import Alone
+from benchmark.run import MethodChanged, Run
+from benchmark.store import Store, Stored
+
+STEPS = 40  # timed of a training, at most an epoch's
+TURNS = 2  # the faster counts
+
+
+class Rehearsal(Run):
+    """Stands in for the run that left `journal`, and keeps its meter as if all of it had been done."""
+
+    def __init__(self, run: Run, journal: list[dict[str, Any]]) -> None:
+        super().__init__(run.cell, run.trainer, macs=run.macs, channels=run.channels)
+        self.told = journal
+
+    def start_from_dense(self) -> None:
+        self._call("start from dense", [], lambda: None)  # other weights take as long
+
+    def architecture(self) -> Any:
+        return self._call("architecture", [], lambda: None)
+
+    def _call(self, name: str, args: Any, work: Callable[[], Any]) -> Any:
+        entry: dict[str, Any] = (
+            self.told[self._calls] if self._calls < len(self.told) else {"call": "the end", "args": ""}
+        )
+        if (entry["call"], entry["args"]) != (name, digest(args)):
+            raise MethodChanged(f"call {self._calls + 1} was {entry['call']!r} and is {name!r}: the method changed")
+        work()
+        self._calls += 1
+        self.epoch, self.epochs = entry["epoch"], entry["epochs"]
+        self.removed, self.macs = entry["removed"], entry["macs"]
+        return entry["result"]
+
+    def _train(self, kind: str, count: int, place: Callable[[int], int], **callbacks: Any) -> None:
+        trainer, steps = self.trainer, self.trainer.batches.steps
+        trainer.recipe = self.cell.recipe.stretched(self.epochs)
+        some = min(STEPS, steps)
+
+        def seconds(at: int) -> float:
+            trainer.step = steps - some
+            start = time.perf_counter()
+            trainer.epoch(at, **callbacks)  # ends by waiting for the device
+            return time.perf_counter() - start
+
+        if count:
+            first, rest = seconds(place(0)), count * steps - some
+            later = min(seconds(place(count - 1)) for _ in range(TURNS)) if rest else 0.0
+            self.meter.add(kind, first + later * rest / some)
+
+
+def time_alone(stored: Stored, desk: Desk) -> Alone:
+    """Nothing else may run on the machine meanwhile: that is the whole point."""
+    record, environment = stored.record, desk.environment
+    cell = record.cell.model_copy(update={"parents": {}})  # nothing of a parent's takes time
+    code = code_of(record.cell, desk.methods_from)
+    why = _unlike(stored, desk) or ("other code" if not record.code.same(code) else "")
+    if why:
+        raise UserError(f"{record.cell.name} [{stored.content}]: it was run {why}; its hours cannot be timed here")
+    rehearsal = Rehearsal(begun(cell, desk, None, code), desk.store.side(stored)["journal"])
+    method = find.load(find.pick("method", cell.method.name, find.methods(desk.methods_from)))
+    method(rehearsal, **cell.method.config)
+    trainer = rehearsal.trainer
+    cut = rehearsal.channels is not None and record.network.latency is not None
+    dense = build(cell, trainer.batches.classes)
+    return Alone(
+        record=stored.content,
+        pretrain=_pretrained(record.cell, stored, desk.store),
+        train=rehearsal.meter.hours("train"),
+        search=rehearsal.meter.hours("search"),
+        recover=rehearsal.meter.hours("recover"),
+        latency=latencies(trainer.network, dense, cell.recipe, trainer.batches) if cut else None,
+        device_name=environment.device_name,
+        threads=environment.threads,
+        fingerprint=environment.fingerprint,
+        host=platform.node(),
+        commit=code.commit,
+        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _unlike(stored: Stored, desk: Desk) -> str:
+    """What forbids a timing, as the end of "it was run …"."""
+    how, here = stored.record.how, desk.environment
+    if stored.record.ending != "done":
+        return "to no end"
+    if stored.record.cell.gpus > 1:
+        return "by several processes"
+    then, now = (how.device, how.mode, how.threads), (here.device.type, here.mode, here.threads)
+    return "" if then == now else f"on {how.device}, {how.mode}, with {how.threads} threads"
+
+
+def _pretrained(cell: Cell, stored: Stored, store: Store) -> float:
+    """The parent's own hours; `prunebench hours` times parents first."""
+    if "start" not in cell.parents:
+        return 0.0
+    named = stored.record.parents["start"]
+    parents = [parent for parent in store.of(cell.parents["start"]) if parent.content == named]
+    if not parents or parents[0].shared:
+        raise UserError(f"{cell.name}: the hours of its parent {named} are to be timed first")
+    return parents[0].cost.hours

@@ -1,0 +1,158 @@
+"""Hours of a run that shared its machine: timed again alone, from a few steps of what its journal tells of."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark import alone
+from benchmark.cli import main
+from benchmark.engine.environment import Environment
+from benchmark.engine.training import Epoch, Trainer
+from benchmark.errors import UserError
+from benchmark.execute import execute
+from benchmark.store import Store, Stored
+from benchmark.suite import plan
+from benchmark.suite_file import read
+from tests.conftest import SUITE, finish, make_desk, recipe, tiny
+
+STEPS = 6
+LONG = recipe(epochs=8, epoch_images=128 * STEPS)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Seconds are steps here: the training clock moves by one for each. What comes back counts the steps done."""
+    done = [0]
+    whole = Trainer.epoch
+
+    def epoch(self: Trainer, at: int, **callbacks: Any) -> Epoch:
+        done[0] += self.batches.steps - self.step
+        return whole(self, at, **callbacks)
+
+    monkeypatch.setattr(Trainer, "epoch", epoch)
+    monkeypatch.setattr(alone.time, "perf_counter", lambda: float(done[0]))
+    return done
+
+
+CELLS = {
+    "dense": {},
+    "one_cycle": {},
+    "agp": {"kind": "macs"},
+    "ocspruner": {"config": {"monitor": 2, "sl_start": 1, "sl_end": 4}},
+    "laasp": {"config": {"start": 2, "every": 0.1, "images": 32}, "amount": 0.3},
+    "scratch_epochs": {},
+    "dense_longer": {},
+}
+
+
+@pytest.mark.parametrize("method", CELLS)
+def test_all_steps_are_in_the_hours_and_few_of_them_are_done(
+    method: str, tmp_path: Path, environment: Environment, clock: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alone, "STEPS", 1)
+    desk = make_desk(tmp_path, environment, packed=2)
+    stored = finish(method, desk, recipe=LONG, **CELLS[method])
+    trained, clock[0] = clock[0], 0
+    if method.startswith("scratch"):
+        trained = stored.record.outcome.epochs_trained * STEPS
+    found = alone.time_alone(stored, desk)
+    assert round(3600 * (found.train + found.recover), 6) == stored.record.outcome.epochs_trained * STEPS == trained
+    assert clock[0] < trained
+    assert (found.recover > 0) == (stored.record.cost.recover > 0) == (method == "laasp")
+    assert (found.latency is None) == (stored.record.network.latency is None)
+    assert found.search > 0 or stored.record.cost.search == 0
+
+
+def test_what_is_timed_is_what_was_run(tmp_path: Path, environment: Environment) -> None:
+    """Cut where it was cut, though the rehearsal's own weights would have chosen otherwise."""
+    desk = make_desk(tmp_path, environment, packed=2)
+    stored = finish("laasp", desk, recipe=LONG, **CELLS["laasp"])
+    cell = stored.record.cell
+    run = alone.begun(cell, desk, None, alone.code_of(cell))
+    rehearsal = alone.Rehearsal(run, desk.store.side(stored)["journal"])
+    alone.find.load(alone.find.methods()["laasp"])(rehearsal, **cell.method.config)
+    assert rehearsal.macs == stored.record.network.macs
+    assert rehearsal.channels
+    assert rehearsal.channels.kept == desk.store.side(stored)["kept"]
+    assert rehearsal.epoch == cell.recipe.epochs
+
+
+def test_what_a_pipeline_starts_from_is_timed_first(tmp_path: Path, environment: Environment) -> None:
+    desk = make_desk(tmp_path, environment, packed=2)
+    stored = finish("finetune_one_shot", desk, recipe=LONG)
+    parent = desk.store.of(stored.record.cell.parents["start"])[0]
+    with pytest.raises(UserError, match=f"the hours of its parent {parent.content} are to be timed first"):
+        alone.time_alone(stored, desk)
+    desk.store.add_alone(parent, alone.time_alone(parent, desk))
+    assert alone.time_alone(stored, desk).pretrain == desk.store.of(parent.record.id)[0].cost.hours > 0
+
+
+def test_elsewhere_or_with_other_code_nothing_is_timed(tmp_path: Path, environment: Environment) -> None:
+    desk = make_desk(tmp_path, environment, packed=2)
+    stored = execute(tiny(), desk)
+    for how, why in (
+        ({"threads": 7}, "with 7 threads"),
+        ({"mode": "fast"}, "on cpu, fast"),
+        ({"device": "cuda"}, "on cuda"),
+    ):
+        other = stored.record.model_copy(update={"how": stored.record.how.model_copy(update=how)})
+        with pytest.raises(UserError, match=f"{why}.*cannot be timed here"):
+            alone.time_alone(replace(stored, record=other), desk)
+    older = stored.record.model_copy(update={"code": stored.record.code.model_copy(update={"engine": "0" * 12})})
+    with pytest.raises(UserError, match="other code"):
+        alone.time_alone(replace(stored, record=older), desk)
+
+
+def typed(*words: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture
+def shared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[Path, Store]:
+    suite = tmp_path / "mine.toml"
+    suite.write_text(SUITE)
+    only = ("--only", "seed=0,method=dense+one_cycle", "--threads", 1, "--packed", 3)
+    assert typed("run", suite, *only, "--out", tmp_path / "out") == 0
+    return suite, Store(tmp_path / "out")
+
+
+def of(suite: Path, store: Store) -> list[Stored]:
+    return [store.of(each.id)[-1] for each in plan(read(str(suite)), only="seed=0,method=dense+one_cycle")]
+
+
+def test_timed_hours_are_what_tables_show(shared: tuple[Path, Store], capsys: pytest.CaptureFixture[str]) -> None:
+    suite, store = shared
+    assert typed("hours", suite, "--out", store.root) == 0
+    assert capsys.readouterr().out.count("alone  ") == 2
+    dense, pruned = of(suite, Store(store.root))
+    assert dense.alone
+    assert pruned.alone
+    assert not pruned.shared
+    assert typed("table", suite, "--out", store.root, "--format", "csv") == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if ",one_cycle," in line)
+    hours = pruned.alone.train + pruned.alone.search
+    assert f",{hours:.6g},{hours / dense.alone.train:.6g}," in line
+    assert "hours timed alone" in line
+    assert "packed" not in line
+    assert typed("hours", suite, "--out", store.root) == 2
+    assert "waits for its hours" in capsys.readouterr().err
+
+
+def test_a_timing_goes_with_its_record_and_an_edited_one_does_not_count(
+    shared: tuple[Path, Store], tmp_path: Path, environment: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite, store = shared
+    stored = of(suite, store)[0]
+    desk = make_desk(tmp_path, environment)
+    store.add_alone(stored, alone.time_alone(stored, replace(desk, store=store)))
+    elsewhere = Store(tmp_path / "copy")
+    store.copy(stored.record.id, stored.content, elsewhere)
+    assert elsewhere.of(stored.record.id)[0].alone == Store(store.root).of(stored.record.id)[0].alone
+    path = next((tmp_path / "copy").rglob("*.alone"))
+    path.write_text(path.read_text().replace('"train": 0', '"train": 1'))
+    assert Store(tmp_path / "copy").of(stored.record.id)[0].alone is None
+    assert "its bytes are not those it is named after" in capsys.readouterr().err
