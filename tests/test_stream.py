@@ -23,7 +23,8 @@ from benchmark.engine.environment import Environment
 from benchmark.engine.loader import Loader
 from benchmark.errors import Damaged, Stopped, UserError
 from benchmark.execute import execute
-from tests.conftest import make_desk, recipe, tiny
+from tests.conftest import SUITE, make_desk, recipe, tiny
+from tests.launch.common import launched
 
 CPU = torch.device("cpu")
 
@@ -207,6 +208,21 @@ def test_stopped_and_resumed_it_ends_in_the_same_weights(root: Path, tmp_path: P
     assert pieces.network.weights_hash == whole.network.weights_hash
     assert whole.how.data_hash.startswith("files ")
     assert 0 < whole.cost.waiting < whole.cost.train
+
+
+def test_workers_beside_each_other_decode_in_processes_of_their_own(root: Path, tmp_path: Path) -> None:
+    """A worker listens for its launcher all the while, and what it forks to decode must not wait for that."""
+    text = SUITE.replace('"digits"', '"folder:mine"').replace(
+        "batch = 128", 'batch = 16\nsize = 32\naugment = ["resized_crop"]'
+    )
+    (tmp_path / "mine.toml").write_text(text.replace("validation = 100", "validation = 6").replace("0-1", "0"))
+    process = launched(tmp_path, "-j", "2", "--data", str(root), PRUNEBENCH_WORKERS="1")
+    try:
+        said = process.communicate(timeout=120)[0]
+    finally:
+        process.terminate()
+    assert process.returncode == 0, said
+    assert said.count("done ") == 3
 
 
 def replace_root(desk, data_root: Path):  # type: ignore[no-untyped-def]
