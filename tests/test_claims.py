@@ -473,6 +473,14 @@ def test_hours_of_unlike_machines_decide_no_cost(found: Callable[..., list[Findi
     assert (finding.state, "hours of unlike machines" in finding.why) == ("not tested", True)
 
 
+def test_hours_that_others_had_a_part_in_decide_nothing(found: Callable[..., list[Finding]], template: Record) -> None:
+    means = {"dense": 92.0, "one_cycle": 90.0, "one_shot": 80.0}
+    packed = template.how.model_copy(update={"packed": 3})
+    asked = claim(kind="costs less than", value=1.0, margin=0.0)
+    (finding,) = found(means, asked, device="cuda", how=packed)
+    assert (finding.state, "hours shared with other runs" in finding.why) == ("not tested", True)
+
+
 @pytest.mark.parametrize("noted", ["never", True, float("nan")])
 def test_an_epoch_that_is_no_number_tells_nothing(found: Callable[..., list[Finding]], noted: object) -> None:
     means = {"dense": 92.0, "one_cycle": 90.0, "one_shot": 80.0}

@@ -148,6 +148,10 @@ def _at(claim: Claim, places: list[str], sites: list[Site], rivals: list[Row]) -
         return replace(nothing, why=f"records of {', '.join(unsaid)} do not tell what it speaks of")
     if spoilt := [f"{row.label} {flag}" for row in concerned for flag in row.flags if _spoils(flag)]:
         return replace(nothing, why=f"not to be trusted: {', '.join(spoilt)}")
+    if claim.kind == "costs less than" and (
+        company := [r.label for r in concerned if any(s.shared for s in r.records)]
+    ):
+        return replace(nothing, why=f"hours shared with other runs ({', '.join(company)}): `prunebench hours` is due")
     if claim.kind == "costs less than" and len(machines := _machines(concerned)) > 1:
         return replace(nothing, why=f"hours of unlike machines: {', '.join(machines)}")
     samples = [sample for other in claim.against or [""] if (sample := _sample(claim, mine, other)) is not None]
