@@ -10,6 +10,7 @@ from benchmark.engine.environment import Environment
 from benchmark.errors import UserError
 from benchmark.execute import execute
 from benchmark.record import Record
+from benchmark.report.pictures import TradeOff, pictures_of
 from benchmark.report.rows import rows_of
 from benchmark.report.table import render, tables_of
 from benchmark.store import Store, pack_side
@@ -107,6 +108,28 @@ def test_equal_records_give_equal_bytes_whatever_order_they_came_in(
             add(store, template, planned.cell, TOP1[planned.cell.method.name][planned.cell.seed])
         texts.add("".join(render(tables_of(read(str(suite)), plan(read(str(suite))), store), f) for f in ("md", "csv")))
     assert len(texts) == 1
+
+
+def test_accuracy_is_weighed_against_what_differs(tmp_path: Path, suite: Path, template: Record) -> None:
+    """Where every method leaves and costs the same there is nothing to weigh."""
+    text = suite.read_text().replace("[0.9]", "[0.5, 0.9]")
+    suite.write_text(text)
+    planned = plan(read(str(suite)))
+    for name, dearer in (("same", 1), ("dearer", 2)):
+        store = Store(tmp_path / name)
+        for each in planned:
+            top1 = 90.0 - (10 * each.cell.remove.amount if each.cell.remove else 0)
+            times = dearer if each.label == "one_shot" else 1
+            cost = template.cost.model_copy(update={"training_macs": times * 10**9})
+            add(store, template.model_copy(update={"cost": cost}), each.cell, top1)
+        pictures = pictures_of(tables_of(read(str(suite)), planned, store), store)
+        assert ("mine-first-resnet_tiny-trade-off" in pictures) == (name == "dearer")
+    found = pictures["mine-first-resnet_tiny-trade-off"]
+    assert isinstance(found, TradeOff)
+    assert found.title.endswith("50 %, 90 % of weights removed")
+    assert (found.dense, [offer.label for offer in found.offers]) == (90.0, ["one_cycle", "one_shot"])
+    assert [offer.top1 for offer in found.offers] == [[85.0, 81.0]] * 2
+    assert [offer.takes for offer in found.offers] == [{"MACs to train, × the dense network's": [n, n]} for n in (1, 2)]
 
 
 def test_a_table_that_was_touched_is_found_out(tmp_path: Path, suite: Path, template: Record) -> None:

@@ -65,13 +65,13 @@ def entries(found: list[Finding]) -> list[Entry]:
         changed = dates.get(finding.claim.id, ("", ""))[1].partition(" ")[2]
         before = bool(finding.first_record) and finding.first_record < changed
         why = finding.why + ("; its oldest record is older than the claim's last change" if before else "")
-        return Place(finding.place, _state(finding), why, _numbers(finding), finding.records)
+        return Place(finding.place, state_of(finding), why, _numbers(finding), finding.records)
 
     return [
         Entry(
             id=id,
             state=finding.state,
-            words=_state(finding),
+            words=state_of(finding),
             says=finding.claim.says,
             reference=finding.claim.reference,
             fixed=_fixed(*dates.get(id, ("", ""))),
@@ -97,7 +97,7 @@ def _fixed(first: str, last: str) -> str:
     return f"Fixed {first}" + (f", changed {last}." if last != first else ".")
 
 
-def _state(finding: Finding) -> str:
+def state_of(finding: Finding) -> str:
     words = "indicative: " if finding.indicative and finding.state != "not tested" else ""
     more = f" ({finding.more_seeds} more seeds)" if finding.state == "inconclusive" and finding.more_seeds else ""
     return f"{words}{finding.state}{more}"

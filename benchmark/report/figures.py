@@ -11,11 +11,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmark.report.pictures import Bar, Choices, Comparison, Picture, Traces
+from benchmark.report.pictures import Bar, Choices, Comparison, Picture, Traces, TradeOff
 
 # Okabe and Ito's palette, told apart with any colour vision; line styles tell apart without colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), "-")
+MARKERS = "osD^"
 FEW = 6  # rows that fit a small figure
 STYLE: Any = {"svg.hashsalt": "prunebench", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 
@@ -44,6 +45,8 @@ def _figure(picture: Picture) -> Figure:
             return _traced(picture)
         case Choices():
             return _chosen(picture)
+        case TradeOff():
+            return _traded(picture)
 
 
 def _traced(picture: Traces) -> Figure:
@@ -57,12 +60,12 @@ def _traced(picture: Traces) -> Figure:
         series = [*(path.noted[name] for name in names), path.test]
         for axis, points in zip(axes[:, 0], series, strict=True):
             axis.plot(*zip(*points, strict=True), label=f"seed {path.seed}", **style)
-            for cut in path.cuts:
+            for cut in {path.cuts[0], path.cuts[-1]} if path.cuts else ():
                 axis.axvline(cut, color=style["color"], linewidth=0.8, linestyle=":")
     for axis, name in zip(axes[:, 0], [*names, "top-1 on test, %"], strict=True):
         axis.set_ylabel(name)
     axes[0, 0].legend(frameon=False, fontsize=8)
-    axes[-1, 0].set_xlabel("epoch (dotted: the cut)")
+    axes[-1, 0].set_xlabel("epoch (dotted: the cut, or the first and the last)")
     figure.suptitle(picture.title, fontsize=10)
     return figure
 
@@ -86,6 +89,27 @@ def _chosen(picture: Choices) -> Figure:
     right.set_xticks(range(len(dense)), list(paths[0].widths), rotation=90, fontsize=6)
     right.set_ylabel("channels")
     right.legend(frameon=False, fontsize=8)
+    figure.suptitle(picture.title, fontsize=10)
+    return figure
+
+
+def _traded(picture: TradeOff) -> Figure:
+    """Accuracy against what it takes. A line joins a method's targets; grey, the best that so much can have."""
+    panels = list(picture.offers[0].takes)
+    figure = Figure(figsize=(2.2 + 3.3 * len(panels), 3.4), layout="constrained")
+    for axis, name in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
+        points = [(x, -y) for offer in picture.offers for x, y in zip(offer.takes[name], offer.top1, strict=True)]
+        places, worse = zip(*sorted(points), strict=True)
+        axis.step(places, -np.minimum.accumulate(worse), where="post", color="0.8", linewidth=4, zorder=0)
+        axis.axhline(picture.dense, color="0.4", linewidth=1, linestyle=":")
+        for i, offer in enumerate(picture.offers):
+            how: Any = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i // len(COLOURS) % len(MARKERS)]}
+            how |= {"label": offer.label} if name == panels[0] else {}
+            spread = [std or 0.0 for std in offer.std]
+            axis.errorbar(offer.takes[name], offer.top1, spread, **how, markersize=5, linewidth=1)
+        axis.set_xlabel(name)
+    figure.axes[0].set_ylabel("top-1 accuracy, % (dotted: dense)")
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     figure.suptitle(picture.title, fontsize=10)
     return figure
 

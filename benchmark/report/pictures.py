@@ -1,7 +1,7 @@
 """What the figures of a table show, as plain numbers. `figures.py` draws them, and knows nothing of records."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from benchmark.report.rows import Row
@@ -57,7 +57,24 @@ class Choices:
     traces: list[Trace]
 
 
-Picture = Comparison | Traces | Choices
+@dataclass(frozen=True)
+class Offer:
+    """One method: for each of its targets the accuracy, and by name of the axis what that takes."""
+
+    label: str
+    top1: list[float]
+    std: list[float | None]
+    takes: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class TradeOff:
+    title: str
+    offers: list[Offer]
+    dense: float
+
+
+Picture = Comparison | Traces | Choices | TradeOff
 
 
 def pictures_of(tables: list[Table], store: Store) -> dict[str, Picture]:
@@ -70,6 +87,8 @@ def _pictures(table: Table, store: Store) -> Iterator[tuple[str, Picture]]:
         rows = [row for row in table.rows if (row.data, row.model) == (data, model) and row.n]
         name = "-".join((table.suite, table.spec.name, model, *(["small"] if table.tier == "small" else [])))
         yield name, _comparison(rows, f"{model}, {data}", store)
+        if trade_off := _trade_off(rows, f"{model}, {data}"):
+            yield f"{name}-trade-off", trade_off
         for row in rows:
             if traces := [trace for trace in (_trace(stored, store) for stored in row.records[:SEEDS]) if trace]:
                 label = "".join(c if c.isalnum() else "-" for c in row.label)
@@ -85,6 +104,36 @@ def _comparison(rows: list[Row], title: str, store: Store) -> Comparison:
     dense = next((row.top1 for row in rows if row.label == "dense"), None)
     bars = [_bar(row, store) for row in pruned]
     return Comparison(f"{title}: {100 * hardest:g} % of {pruned[0].kind} removed", bars, dense)
+
+
+def _trade_off(rows: list[Row], title: str) -> TradeOff | None:
+    """None where there is nothing to weigh: no dense network, one method alone, or all take the same."""
+    pruned: dict[str, list[Row]] = {}
+    for row in sorted((row for row in rows if row.kind and row.dense), key=lambda row: row.target):
+        pruned.setdefault(row.label, []).append(row)
+    dense = next((row.top1 for row in rows if row.label == "dense"), None)
+    facing = [row for mine in pruned.values() for row in mine]
+    axes = [name for name, of in TAKES.items() if len({round(of(row), 2) for row in facing}) > 1]
+    if len(pruned) < 2 or dense is None or not axes:
+        return None
+    offers = [
+        Offer(
+            label,
+            [r.top1 for r in mine],
+            [r.std for r in mine],
+            {name: [TAKES[name](r) for r in mine] for name in axes},
+        )
+        for label, mine in pruned.items()
+    ]
+    shares = ", ".join(f"{100 * target:g} %" for target in sorted({row.target for row in facing}))
+    return TradeOff(f"{title}: {shares} of {facing[0].kind} removed", offers, dense)
+
+
+TAKES: dict[str, Callable[[Row], float]] = {
+    "parameters left, %": lambda row: 100 * row.params_left,
+    "MACs left, zeros skipped, %": lambda row: 100 * round(row.macs_nonzero_left, 2),  # a target met is a target met
+    "MACs to train, × the dense network's": lambda row: row.times_dense_macs or 0.0,
+}
 
 
 def _bar(row: Row, store: Store) -> Bar:
