@@ -1,8 +1,9 @@
-"""What a run that shared its machine would take alone: its method once more, a few steps of every call, scaled.
+"""What a run that shared its machine would take alone: its method once more, a few steps of each kind, scaled.
 
 A rehearsal follows the journal of a finished run. It cuts where that cut and answers as that was answered, searches
-in full, and of each training does some steps: the first bring what a new network costs once (a graph recorded,
-kernels compiled or looked up), later ones say what the rest takes. No number of it but the hours means anything.
+in full, and trains each network that there was in between for some steps: the first bring what a new network costs
+once (a graph recorded, kernels compiled or looked up), later ones say what the rest takes. No number of it but the
+hours means anything.
 """
 
 import datetime
@@ -19,12 +20,13 @@ from benchmark.engine.build import build
 from benchmark.engine.latency import latencies
 from benchmark.errors import UserError
 from benchmark.execute import Desk, begun
+from benchmark.network.cuts import Kept
 from benchmark.record import Alone
 from benchmark.run import MethodChanged, Run
 from benchmark.store import Store, Stored
 
-STEPS = 40  # timed of a training, at most an epoch's
-TURNS = 2  # the faster counts
+STEPS = 40  # timed in one go, at most an epoch's
+Step = tuple[str, ...]  # what it counts as, and its callbacks
 
 
 class Rehearsal(Run):
@@ -33,6 +35,8 @@ class Rehearsal(Run):
     def __init__(self, run: Run, journal: list[dict[str, Any]]) -> None:
         super().__init__(run.cell, run.trainer, macs=run.macs, channels=run.channels)
         self.told = journal
+        self.begun: set[Step] = set()  # kinds of step that the network as it is now has made
+        self.paces: dict[Step, float] = {}  # seconds each takes
 
     def start_from_dense(self) -> None:
         self._call("start from dense", [], lambda: None)  # other weights take as long
@@ -52,21 +56,33 @@ class Rehearsal(Run):
         self.removed, self.macs = entry["removed"], entry["macs"]
         return entry["result"]
 
+    def _cut(self, kept: Kept, momentum: str) -> dict[str, Any]:
+        self.begun, self.paces = set(), {}
+        return super()._cut(kept, momentum)
+
     def _train(self, kind: str, count: int, place: Callable[[int], int], **callbacks: Any) -> None:
+        """Of each network and kind of step the first few, once more a few, and the rest at that pace."""
         trainer, steps = self.trainer, self.trainer.batches.steps
         trainer.recipe = self.cell.recipe.stretched(self.epochs)
-        some = min(STEPS, steps)
+        key = (kind, *(name for name, given in callbacks.items() if given))
+        left = count * steps
+        while left and key not in self.paces:
+            some = min(STEPS, steps, left)
+            at = place(count - 1 - (left - 1) // steps)
+            seconds = self._seconds(some, at, callbacks)
+            if key in self.begun and some == min(STEPS, steps):
+                seconds = min(seconds, self._seconds(some, at, callbacks))
+                self.paces[key] = seconds / some
+            self.begun.add(key)
+            self.meter.add(kind, seconds)
+            left -= some
+        self.meter.add(kind, left * self.paces[key] if left else 0.0)
 
-        def seconds(at: int) -> float:
-            trainer.step = steps - some
-            start = time.perf_counter()
-            trainer.epoch(at, **callbacks)  # ends by waiting for the device
-            return time.perf_counter() - start
-
-        if count:
-            first, rest = seconds(place(0)), count * steps - some
-            later = min(seconds(place(count - 1)) for _ in range(TURNS)) if rest else 0.0
-            self.meter.add(kind, first + later * rest / some)
+    def _seconds(self, some: int, at: int, callbacks: dict[str, Any]) -> float:
+        self.trainer.step = self.trainer.batches.steps - some
+        start = time.perf_counter()
+        self.trainer.epoch(at, **callbacks)  # ends by waiting for the device
+        return time.perf_counter() - start
 
 
 def time_alone(stored: Stored, desk: Desk) -> Alone:

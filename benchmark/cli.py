@@ -211,7 +211,7 @@ def hours(
     data: Data = None,
     methods: Methods = None,
 ) -> None:
-    """Time again, alone, what shared its machine: a few steps of every call, scaled. Let nothing else run."""
+    """Time again, alone, what shared its machine: a few steps of each kind, scaled. Let nothing else run."""
     from benchmark.verbs.hours import time_suite
 
     time_suite(
