@@ -55,7 +55,7 @@ def _parent(stored: Stored, store: Store) -> Parent:
             raise UserError(f"{path}: the weights of its parent were not kept; run --force makes them anew")
         return read_weights(path)
 
-    cost = record.cost
+    cost = stored.cost
     return Parent(
         content=stored.content,
         epochs=record.outcome.epochs_trained,

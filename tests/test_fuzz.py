@@ -177,19 +177,19 @@ def test_any_byte_changed_under_the_old_name_is_found_out(tmp_path: Path, stored
 
 
 @settings(many, max_examples=300)
-@given(seed=st.integers(0, 2**32), bits=st.integers(1, 20))
+@given(seed=st.integers(0, 2**32), bits=st.integers(0, 20))
 def test_a_checkpoint_with_a_right_checksum_over_anything_at_all_is_read_or_passed_over(seed: int, bits: int) -> None:
     chance, buffer = random.Random(seed), io.BytesIO()
     torch.save({"step": 1, "progress": "{}", "trainer": {"at": torch.zeros(3)}}, buffer)
     payload = bytearray(buffer.getvalue())
     for _ in range(bits):
         payload[chance.randrange(len(payload))] ^= 1 << chance.randrange(8)
-    if chance.random() < 0.2:
+    if bits and chance.random() < 0.2:
         payload = bytearray(chance.randbytes(chance.randrange(300)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a pickle's protocol that nobody has written
         found = checkpoint.opened(bytes(payload))
-    assert found is None or isinstance(found, dict)
+    assert isinstance(found, dict) or (bits and found is None)
 
 
 @settings(many, max_examples=300)  # each is two files synced to the disk

@@ -141,7 +141,10 @@ def test_a_checkpoint_of_other_code_is_not_gone_on_with(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("force", [False, True])
-@pytest.mark.parametrize("state", [{"of": "another version"}, [1, 2, 3], {"progress": 3}])
+@pytest.mark.parametrize(
+    "state",
+    [{"of": "another version"}, [1, 2, 3], *({"progress": odd} for odd in (3, "no JSON", "[]", '{"seconds": 3}'))],
+)
 def test_a_whole_checkpoint_that_this_version_cannot_use_is_named_and_left(
     desk: Desk, state: dict[str, Any], force: bool
 ) -> None:
@@ -260,6 +263,18 @@ def test_another_machine_may_judge_a_few_images_otherwise_and_this_one_none(
     assert "images judged otherwise" in wrong(1, here)
     assert "images judged otherwise" in wrong(n // 50, "elsewhere")
     assert wrong(0, "elsewhere", lie=0.5) == ["accuracy of its bits"]
+
+
+def test_a_lack_of_memory_says_nothing_of_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the work in it would be thrown away."""
+
+    def load(*args: Any, **options: Any) -> Any:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+    checkpoint.save(tmp_path, {"progress": "{}"})
+    monkeypatch.setattr(torch, "load", load)
+    with pytest.raises(RuntimeError, match="allocate"):
+        checkpoint.load(tmp_path, print)
 
 
 def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path: Path) -> None:

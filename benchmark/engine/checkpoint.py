@@ -6,6 +6,7 @@ A torn or damaged newest file is named and the one before it is used.
 
 import hashlib
 import io
+import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +15,12 @@ from typing import Any
 
 import torch
 
+from benchmark.engine.environment import lacks_memory
 from benchmark.store import write_safely
 
 MAGIC = b"prunebench checkpoint "
 State = dict[str, Any]
-# what torch.load says of bytes that are no checkpoint; a lack of memory is not among it
+# what torch.load says of bytes that are no checkpoint
 NOT_ONE = (
     *(UnpicklingError, RuntimeError, EOFError, ValueError, LookupError),
     *(TypeError, AttributeError, AssertionError, OverflowError, struct.error),
@@ -53,9 +55,13 @@ def opened(payload: bytes) -> State | None:
     """None where another version of torch, or of this suite, wrote something that cannot be read here."""
     try:
         state: State = torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
-    except NOT_ONE:
+        progress = json.loads(state.get("progress", "{}"))
+        whole = isinstance(progress.get("seconds", {}), dict)
+    except NOT_ONE as error:
+        if lacks_memory(error):  # says nothing of the checkpoint
+            raise
         return None
-    return state if isinstance(state, dict) and isinstance(state.get("progress", ""), str) else None
+    return state if whole else None
 
 
 def newest(folder: Path) -> str:

@@ -20,6 +20,12 @@ CLEAR, STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 LIBRARIES = ("torch", "torchvision", "timm", "torch-pruning", "numpy", "pillow")
 
 
+def lacks_memory(error: Exception) -> bool:
+    said = str(error).lower()
+    words = ("out of memory", "can't allocate memory", "cannot allocate memory")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(each in said for each in words)
+
+
 @dataclass(frozen=True)
 class Environment:
     device: torch.device
@@ -47,9 +53,7 @@ class Environment:
 
     def why_out_of_memory(self, error: Exception) -> str:
         """What to tell of an error that means the memory was too small; empty for any other."""
-        said = str(error).lower()
-        words = ("out of memory", "can't allocate memory", "cannot allocate memory")
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not any(each in said for each in words):
+        if not lacks_memory(error):
             return ""
         if self.device.type == "cuda":
             free, total = torch.cuda.mem_get_info(self.device)

@@ -1,7 +1,6 @@
 """Single weights removed by masks: which tensors, which entries, and how many are zero now."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from itertools import accumulate
 
 import torch
@@ -63,9 +62,10 @@ def lowest(scores: Tensor, count: int) -> Tensor:
 def lowest_at_once(scores: list[Tensor], counts: list[int]) -> list[Tensor]:
     """The same masks, by one sort over all layers: a GPU takes as long for a small tensor as for all of them, and
     its kthvalue may give any of several equal places. It is never waited for."""
-    sizes = tuple(each.numel() for each in scores)
-    layers, starts = _places(sizes, scores[0].device)
-    count = _onto(scores[0].device, counts)
+    sizes = [each.numel() for each in scores]
+    device, total = scores[0].device, sum(sizes)
+    size, starts, count = _onto(device, [sizes, [0, *accumulate(sizes)][:-1], counts])
+    layers = torch.arange(len(sizes), device=device).repeat_interleave(size, output_size=total)
     keys = (layers << 32) + _ordered(torch.cat([each.flatten() for each in scores]))  # by layer, then by score
     in_order = keys.sort().values
     threshold = in_order[starts + count - 1]
@@ -83,17 +83,9 @@ def _ordered(scores: Tensor) -> Tensor:
     return torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
 
 
-@lru_cache(maxsize=4)
-def _places(sizes: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Of every weight the number of its layer, of every layer the place where it starts."""
-    starts = [0, *accumulate(sizes)][:-1]
-    layers = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
-    return layers.to(device), _onto(device, starts)
-
-
-def _onto(device: torch.device, numbers: list[int]) -> Tensor:
+def _onto(device: torch.device, rows: list[list[int]]) -> Tensor:
     """Without waiting for it: a copy from pinned memory takes its turn."""
-    there = torch.tensor(numbers)
+    there = torch.tensor(rows)
     return (there.pin_memory() if device.type == "cuda" else there).to(device, non_blocking=True)
 
 
