@@ -14,7 +14,6 @@ from typing import Any
 
 from benchmark import find
 from benchmark.canonical import digest
-from benchmark.cell import Cell
 from benchmark.code import code_of
 from benchmark.engine.build import build
 from benchmark.engine.latency import latencies
@@ -23,10 +22,11 @@ from benchmark.execute import Desk, begun
 from benchmark.network.cuts import Kept
 from benchmark.record import Alone
 from benchmark.run import MethodChanged, Run
-from benchmark.store import Store, Stored
+from benchmark.store import Stored
 
-STEPS = 40  # timed in one go, at most an epoch's
-Step = tuple[str, ...]  # what it counts as, and its callbacks
+STEPS, FEW = 40, 10  # of a long epoch
+PARTS = 10  # of the schedule, timed apart where there are callbacks
+Step = tuple[str, ...]  # what it counts as, its callbacks, the part of the schedule
 
 
 class Rehearsal(Run):
@@ -61,24 +61,31 @@ class Rehearsal(Run):
         return super()._cut(kept, momentum)
 
     def _train(self, kind: str, count: int, place: Callable[[int], int], **callbacks: Any) -> None:
-        """Of each network and kind of step the first few, once more a few, and the rest at that pace."""
-        trainer, steps = self.trainer, self.trainer.batches.steps
-        trainer.recipe = self.cell.recipe.stretched(self.epochs)
-        key = (kind, *(name for name, given in callbacks.items() if given))
-        left = count * steps
-        while left and key not in self.paces:
-            some = min(STEPS, steps, left)
-            at = place(count - 1 - (left - 1) // steps)
-            seconds = self._seconds(some, at, callbacks)
-            if key in self.begun and some == min(STEPS, steps):
-                seconds = min(seconds, self._seconds(some, at, callbacks))
-                self.paces[key] = seconds / some
-            self.begun.add(key)
-            self.meter.add(kind, seconds)
-            left -= some
-        self.meter.add(kind, left * self.paces[key] if left else 0.0)
+        self.trainer.recipe = self.cell.recipe.stretched(self.epochs)
+        given = [name for name, callback in callbacks.items() if callback]
+        for at in map(place, range(count)):
+            part = PARTS * at // self.epochs if given else 0  # what a callback takes may grow along the schedule
+            self.meter.add(kind, self._epoch((kind, *given, str(part)), at, callbacks))
 
-    def _seconds(self, some: int, at: int, callbacks: dict[str, Any]) -> float:
+    def _epoch(self, step: Step, at: int, callbacks: dict[str, Any]) -> float:
+        """Seconds: this network's first and second epoch of a kind are timed, all others take as long as the second."""
+        if step in self.paces:
+            return self.paces[step]
+        first = self._seconds(at, callbacks)
+        if step in self.begun:
+            self.paces[step] = min(first, self._seconds(at, callbacks))
+        self.begun.add(step)
+        return first
+
+    def _seconds(self, at: int, callbacks: dict[str, Any]) -> float:
+        """Of an epoch. Of a long one two pieces are done, and tell apart what a step takes and what an epoch does."""
+        steps = self.trainer.batches.steps
+        if steps <= STEPS + FEW:
+            return self._piece(steps, at, callbacks)
+        more, few = self._piece(STEPS, at, callbacks), self._piece(FEW, at, callbacks)
+        return more + max(0.0, more - few) / (STEPS - FEW) * (steps - STEPS)
+
+    def _piece(self, some: int, at: int, callbacks: dict[str, Any]) -> float:
         self.trainer.step = self.trainer.batches.steps - some
         start = time.perf_counter()
         self.trainer.epoch(at, **callbacks)  # ends by waiting for the device
@@ -101,7 +108,6 @@ def time_alone(stored: Stored, desk: Desk) -> Alone:
     dense = build(cell, trainer.batches.classes)
     return Alone(
         record=stored.content,
-        pretrain=_pretrained(record.cell, stored, desk.store),
         train=rehearsal.meter.hours("train"),
         search=rehearsal.meter.hours("search"),
         recover=rehearsal.meter.hours("recover"),
@@ -122,16 +128,5 @@ def _unlike(stored: Stored, desk: Desk) -> str:
         return "to no end"
     if stored.record.cell.gpus > 1:
         return "by several processes"
-    then, now = (how.device, how.mode, how.threads), (here.device.type, here.mode, here.threads)
-    return "" if then == now else f"on {how.device}, {how.mode}, with {how.threads} threads"
-
-
-def _pretrained(cell: Cell, stored: Stored, store: Store) -> float:
-    """The parent's own hours; `prunebench hours` times parents first."""
-    if "start" not in cell.parents:
-        return 0.0
-    named = stored.record.parents["start"]
-    parents = [parent for parent in store.of(cell.parents["start"]) if parent.content == named]
-    if not parents or parents[0].shared:
-        raise UserError(f"{cell.name}: the hours of its parent {named} are to be timed first")
-    return parents[0].cost.hours
+    then, now = (how.device_name, how.mode, how.threads), (here.device_name, here.mode, here.threads)
+    return "" if then == now else f"on {how.device_name}, {how.mode}, with {how.threads} threads"

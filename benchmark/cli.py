@@ -214,10 +214,11 @@ def hours(
     """Time again, alone, what shared its machine: a few steps of each kind, scaled. Let nothing else run."""
     from benchmark.verbs.hours import time_suite
 
-    time_suite(
+    code = time_suite(
         suite, only=only, sets=tuple(set or ()), tier=tier, device=device, mode=mode, threads=threads, again=again,
         out=out, data=data, methods_from=tuple(methods or ()),
     )  # fmt: skip
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -94,7 +94,6 @@ class Alone(Spec):
     """Hours and latencies of a run that shared its machine, timed again when nothing else ran there (`alone.py`)."""
 
     record: str
-    pretrain: Hours
     train: Hours
     search: Hours
     recover: Hours

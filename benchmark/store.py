@@ -37,6 +37,7 @@ class Stored:
     record: Record
     path: Path
     alone: Alone | None = None
+    start: "Stored | None" = None  # what it was pretrained as, where that is at hand
 
     @property
     def content(self) -> str:
@@ -44,15 +45,18 @@ class Stored:
 
     @property
     def shared(self) -> bool:
-        """Its hours are wall clock that other runs had a part in."""
-        return self.record.how.packed > 1 and self.alone is None
+        """Its hours, or its parent's in them, are wall clock that other runs had a part in."""
+        mine = self.record.how.packed > 1 and self.alone is None
+        return mine or bool(self.start and self.start.shared)
 
     @property
     def cost(self) -> Cost:
-        if not self.alone:
-            return self.record.cost
-        hours = {part: getattr(self.alone, part) for part in ("pretrain", "train", "search", "recover")}
-        return self.record.cost.model_copy(update=hours)
+        hours: dict[str, float] = {}
+        if self.alone:
+            hours |= {part: getattr(self.alone, part) for part in ("train", "search", "recover")}
+        if self.start and self.start.alone:
+            hours["pretrain"] = self.start.cost.hours
+        return self.record.cost.model_copy(update=hours) if hours else self.record.cost
 
     @property
     def latency(self) -> dict[str, tuple[float, float]] | None:
@@ -122,6 +126,8 @@ class Store:
         found = [stored for name in names if name.endswith(".json") and (stored := self._stored(folder, name))]
         if timings:
             found = [replace(stored, alone=self._alone(stored, timings)) for stored in found]
+        if any("start" in stored.record.parents for stored in found):
+            found = [replace(stored, start=self._start(stored)) for stored in found]
         return sorted(found, key=lambda stored: (stored.record.finished, stored.content)) if found[1:] else found
 
     def all(self) -> Iterator[Stored]:
@@ -161,6 +167,11 @@ class Store:
             except Damaged as error:
                 self._leave_out(key, error)
         return self._known.get(key)
+
+    def _start(self, stored: Stored) -> Stored | None:
+        named = stored.record.parents.get("start")
+        parents = self.of(stored.record.cell.parents["start"]) if named else []
+        return next((parent for parent in parents if parent.content == named), None)
 
     def _alone(self, stored: Stored, timings: list[str]) -> Alone | None:
         """The newest timing of it."""

@@ -12,10 +12,11 @@ from benchmark.engine.environment import Environment
 from benchmark.engine.training import Epoch, Trainer
 from benchmark.errors import UserError
 from benchmark.execute import execute
+from benchmark.network import schedules
 from benchmark.store import Store, Stored
 from benchmark.suite import plan
 from benchmark.suite_file import read
-from tests.conftest import SUITE, finish, make_desk, recipe, tiny
+from tests.conftest import SUITE, finish, make_desk, planned, recipe, tiny
 
 STEPS = 6
 LONG = recipe(epochs=8, epoch_images=128 * STEPS)
@@ -51,7 +52,8 @@ CELLS = {
 def test_all_steps_are_in_the_hours_and_few_of_them_are_done(
     method: str, tmp_path: Path, environment: Environment, clock: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alone, "STEPS", 1)
+    monkeypatch.setattr(alone, "STEPS", 2)
+    monkeypatch.setattr(alone, "FEW", 1)
     desk = make_desk(tmp_path, environment, packed=2)
     stored = finish(method, desk, recipe=LONG, **CELLS[method])
     trained, clock[0] = clock[0], 0
@@ -79,14 +81,68 @@ def test_what_is_timed_is_what_was_run(tmp_path: Path, environment: Environment)
     assert rehearsal.epoch == cell.recipe.epochs
 
 
-def test_what_a_pipeline_starts_from_is_timed_first(tmp_path: Path, environment: Environment) -> None:
+@pytest.mark.parametrize("method", ["one_shot", "agp", "iterative", "random"])
+def test_what_a_callback_takes_later_counts(
+    method: str, tmp_path: Path, environment: Environment, clock: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before they begin to remove, schedules take nothing; from then on a mask at every step."""
+    whole = schedules.zero_lowest
+
+    def masked(network: Any, share: float, *how: Any) -> None:
+        clock[0] += 2 if share else 0
+        whole(network, share, *how)
+
+    monkeypatch.setattr(schedules, "zero_lowest", masked)
     desk = make_desk(tmp_path, environment, packed=2)
-    stored = finish("finetune_one_shot", desk, recipe=LONG)
-    parent = desk.store.of(stored.record.cell.parents["start"])[0]
-    with pytest.raises(UserError, match=f"the hours of its parent {parent.content} are to be timed first"):
-        alone.time_alone(stored, desk)
-    desk.store.add_alone(parent, alone.time_alone(parent, desk))
-    assert alone.time_alone(stored, desk).pretrain == desk.store.of(parent.record.id)[0].cost.hours > 0
+    stored = execute(tiny(method, recipe=recipe(epochs=20, epoch_images=256)), desk)
+    real, clock[0] = clock[0], 0
+    assert real > 1.5 * 40
+    assert 3600 * alone.time_alone(stored, desk).train == pytest.approx(real, rel=0.1)
+
+
+def test_what_an_epoch_takes_once_is_not_taken_at_every_step(
+    tmp_path: Path, environment: Environment, clock: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alone, "STEPS", 2)
+    monkeypatch.setattr(alone, "FEW", 1)
+    whole = Trainer.epoch
+
+    def epoch(self: Trainer, at: int, **callbacks: Any) -> Epoch:
+        clock[0] += 5
+        return whole(self, at, **callbacks)
+
+    monkeypatch.setattr(Trainer, "epoch", epoch)
+    desk = make_desk(tmp_path, environment, packed=2)
+    stored = execute(tiny(recipe=LONG), desk)
+    assert round(3600 * alone.time_alone(stored, desk).train, 6) == LONG.epochs * (STEPS + 5)
+
+
+def test_a_search_takes_what_it_takes(
+    tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = make_desk(tmp_path, environment, packed=2)
+    stored = finish("prune_at_init", desk)
+    times = iter(range(0, 10_000, 100))
+    monkeypatch.setattr("benchmark.engine.meter.time.perf_counter", lambda: float(next(times)))
+    assert 3600 * alone.time_alone(stored, desk).search >= 100 > 3600 * stored.record.cost.search
+
+
+def test_a_pipeline_is_shared_until_what_it_starts_from_is_timed(tmp_path: Path, environment: Environment) -> None:
+    """Though it had the machine to itself when it went on."""
+    desk = make_desk(tmp_path, environment, packed=2)
+    cell, (parent, *_) = planned("finetune_one_shot", recipe=LONG)
+    start = execute(parent, desk)
+    content = execute(cell, replace(desk, packed=1)).content
+
+    def now() -> Stored:
+        return next(s for s in Store(desk.store.root).of(cell.id) if s.content == content)
+
+    assert now().shared
+    assert now().cost.pretrain == start.record.cost.hours
+    timing = alone.time_alone(start, desk)
+    desk.store.add_alone(start, timing)
+    assert not now().shared
+    assert now().cost.pretrain == timing.train > 0
 
 
 def test_elsewhere_or_with_other_code_nothing_is_timed(tmp_path: Path, environment: Environment) -> None:
@@ -94,8 +150,8 @@ def test_elsewhere_or_with_other_code_nothing_is_timed(tmp_path: Path, environme
     stored = execute(tiny(), desk)
     for how, why in (
         ({"threads": 7}, "with 7 threads"),
-        ({"mode": "fast"}, "on cpu, fast"),
-        ({"device": "cuda"}, "on cuda"),
+        ({"mode": "fast"}, ", fast"),
+        ({"device_name": "another"}, "on another"),
     ):
         other = stored.record.model_copy(update={"how": stored.record.how.model_copy(update=how)})
         with pytest.raises(UserError, match=f"{why}.*cannot be timed here"):
@@ -136,9 +192,10 @@ def test_timed_hours_are_what_tables_show(shared: tuple[Path, Store], capsys: py
     line = next(line for line in capsys.readouterr().out.splitlines() if ",one_cycle," in line)
     hours = pruned.alone.train + pruned.alone.search
     assert f",{hours:.6g},{hours / dense.alone.train:.6g}," in line
-    assert "hours timed alone" in line
+    assert "hours of 1 timed alone" in line
     assert "packed" not in line
-    assert typed("hours", suite, "--out", store.root) == 2
+    again = typed("hours", suite, "--out", store.root)
+    assert again == 2
     assert "waits for its hours" in capsys.readouterr().err
 
 

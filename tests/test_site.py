@@ -94,7 +94,7 @@ def test_a_run_page_says_what_its_record_says_and_how_to_do_it_again(store: Stor
 def test_figures_are_there_for_screen_and_paper(site: Path) -> None:
     for form, begins in {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}.items():
         drawn = list((site / "figures").glob(f"*.{form}"))
-        assert len(drawn) == 5, "each table, and the paths of ocspruner and laasp, and laasp's choices"
+        assert len(drawn) == 6, "each table, what it weighs, the paths of ocspruner and laasp, and laasp's choices"
         assert all(path.read_bytes().startswith(begins) for path in drawn)
 
 

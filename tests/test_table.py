@@ -123,8 +123,8 @@ def test_accuracy_is_weighed_against_what_differs(tmp_path: Path, suite: Path, t
             cost = template.cost.model_copy(update={"training_macs": times * 10**9})
             add(store, template.model_copy(update={"cost": cost}), each.cell, top1)
         pictures = pictures_of(tables_of(read(str(suite)), planned, store), store)
-        assert ("mine-first-resnet_tiny-trade-off" in pictures) == (name == "dearer")
-    found = pictures["mine-first-resnet_tiny-trade-off"]
+        assert ("mine-first-resnet_tiny-weights-trade-off" in pictures) == (name == "dearer")
+    found = pictures["mine-first-resnet_tiny-weights-trade-off"]
     assert isinstance(found, TradeOff)
     assert found.title.endswith("50 %, 90 % of weights removed")
     assert (found.dense, [offer.label for offer in found.offers]) == (90.0, ["one_cycle", "one_shot"])

@@ -300,7 +300,9 @@ def _estimate(claim: Claim, sample: Sample) -> tuple[float, float, float, float,
 
 
 def _words(claim: Claim, estimate: float, low: float, high: float) -> str:
-    unit = {"cuts earlier than": "epochs", "costs less than": "hours"}.get(claim.kind, "points")
+    unit = {"cuts earlier than": "epochs", "costs less than": "minutes"}.get(claim.kind, "points")
+    if unit == "minutes":
+        estimate, low, high = 60 * estimate, 60 * low, 60 * high
     return f"{estimate:+.2f} {unit} ({low:+.2f} to {high:+.2f})"
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from benchmark.report.rows import Row
+from benchmark.report.rows import TOLERANCE, Row
 from benchmark.report.table import Table
 from benchmark.store import Store, Stored
 
@@ -87,8 +87,8 @@ def _pictures(table: Table, store: Store) -> Iterator[tuple[str, Picture]]:
         rows = [row for row in table.rows if (row.data, row.model) == (data, model) and row.n]
         name = "-".join((table.suite, table.spec.name, model, *(["small"] if table.tier == "small" else [])))
         yield name, _comparison(rows, f"{model}, {data}", store)
-        if trade_off := _trade_off(rows, f"{model}, {data}"):
-            yield f"{name}-trade-off", trade_off
+        for kind, trade_off in _trade_offs(rows, f"{model}, {data}"):
+            yield f"{name}-{kind}-trade-off", trade_off
         for row in rows:
             if traces := [trace for trace in (_trace(stored, store) for stored in row.records[:SEEDS]) if trace]:
                 label = "".join(c if c.isalnum() else "-" for c in row.label)
@@ -106,32 +106,34 @@ def _comparison(rows: list[Row], title: str, store: Store) -> Comparison:
     return Comparison(f"{title}: {100 * hardest:g} % of {pruned[0].kind} removed", bars, dense)
 
 
-def _trade_off(rows: list[Row], title: str) -> TradeOff | None:
-    """None where there is nothing to weigh: no dense network, one method alone, or all take the same."""
-    pruned: dict[str, list[Row]] = {}
-    for row in sorted((row for row in rows if row.kind and row.dense), key=lambda row: row.target):
-        pruned.setdefault(row.label, []).append(row)
+def _trade_offs(rows: list[Row], title: str) -> Iterator[tuple[str, TradeOff]]:
+    """One for each unit of a target; none where there is nothing to weigh: no dense network, one method, all alike."""
     dense = next((row.top1 for row in rows if row.label == "dense"), None)
-    facing = [row for mine in pruned.values() for row in mine]
-    axes = [name for name, of in TAKES.items() if len({round(of(row), 2) for row in facing}) > 1]
-    if len(pruned) < 2 or dense is None or not axes:
-        return None
-    offers = [
-        Offer(
-            label,
-            [r.top1 for r in mine],
-            [r.std for r in mine],
-            {name: [TAKES[name](r) for r in mine] for name in axes},
-        )
-        for label, mine in pruned.items()
-    ]
-    shares = ", ".join(f"{100 * target:g} %" for target in sorted({row.target for row in facing}))
-    return TradeOff(f"{title}: {shares} of {facing[0].kind} removed", offers, dense)
+    for kind in dict.fromkeys(row.kind for row in rows if row.kind):
+        pruned: dict[str, list[Row]] = {}
+        for row in sorted((row for row in rows if row.kind == kind and row.dense), key=lambda row: row.target):
+            pruned.setdefault(row.label, []).append(row)
+        facing = [row for mine in pruned.values() for row in mine]
+        axes = [name for name, of in TAKES.items() if len(pruned) > 1 and _differ([of(row) for row in facing])]
+        if dense is not None and axes:
+            shares = ", ".join(f"{100 * target:g} %" for target in sorted({row.target for row in facing}))
+            offers = [_offer(label, mine, axes) for label, mine in pruned.items()]
+            yield kind, TradeOff(f"{title}: {shares} of {kind} removed", offers, dense)
+
+
+def _offer(label: str, rows: list[Row], axes: list[str]) -> Offer:
+    takes = {name: [TAKES[name](row) for row in rows] for name in axes}
+    return Offer(label, [row.top1 for row in rows], [row.std for row in rows], takes)
+
+
+def _differ(values: list[float]) -> bool:
+    """By more than what two networks that met one target may differ by."""
+    return max(values) - min(values) > 2 * TOLERANCE * max(values)
 
 
 TAKES: dict[str, Callable[[Row], float]] = {
     "parameters left, %": lambda row: 100 * row.params_left,
-    "MACs left, zeros skipped, %": lambda row: 100 * round(row.macs_nonzero_left, 2),  # a target met is a target met
+    "MACs left, zeros skipped, %": lambda row: 100 * row.macs_nonzero_left,
     "MACs to train, × the dense network's": lambda row: row.times_dense_macs or 0.0,
 }
 

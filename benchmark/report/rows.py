@@ -69,9 +69,10 @@ class Row:
 
     @cached_property
     def times_dense_hours(self) -> float | None:
-        """Only where all of it ran on one kind of machine, in one way."""
+        """Only where all of it ran on one kind of machine, in one way, and had it to itself."""
         dense = timed(self.dense)
-        if not dense or len({s.timed_on for s in (*self.timed, *dense)}) > 1:
+        facing = (*self.timed, *dense)
+        if not dense or any(s.shared for s in facing) or len({s.timed_on for s in facing}) > 1:
             return None
         return self.hours / fmean([s.cost.hours for s in dense])
 
@@ -206,7 +207,7 @@ def _flags(
         "uncommitted code": any(s.record.code.dirty for s in records),
         "one network under several seeds": bool(copied(records)),
         "packed": any(s.shared for s in timed(records)),
-        "hours timed alone": any(s.alone for s in timed(records)),
+        f"hours of {len(timed(records))} timed alone": any(s.alone for s in timed(records)),
         "input-bound": any(s.record.cost.waiting > INPUT_BOUND * s.record.cost.train for s in records),
         "two environments": any("+" in s.record.how.fingerprint for s in records),
     }

@@ -166,13 +166,15 @@ def _about(table: Table, rows: list[Row]) -> str:
     devices = ", ".join(sorted({f"{r.how.device_name} ({r.how.device}, {r.how.mode})" for r in records}))
     macs = f"{records[0].network.macs_dense:,}"
     hours = fmean([s.cost.hours for s in timed(dense)]) if dense else None
-    cost = f"; dense training {hours * 60:.1f} min" if hours is not None else ""
+    company = ", beside other runs" if any(s.shared for s in timed(dense)) else ""
+    cost = f"; dense training {hours * 60:.1f} min{company}" if hours is not None else ""
     return f"Dense network {macs} MACs, {records[0].network.params_dense:,} parameters{cost}; on {devices}."
 
 
 CUT_NOTE = (
-    "MACs to train count the parent's, the search's and all recoveries. Latencies: median ± quartile range of this "
-    "run's network, then the dense network's median in the same turns. `best on test` picks its epoch on the test set."
+    "MACs to train count the parent's, the search's and all recoveries; controls get their widths for nothing. "
+    "Latencies: median ± quartile range of this run's network, then the dense network's median in the same turns. "
+    "`best on test` picks its epoch on the test set."
 )
 
 
