@@ -182,6 +182,13 @@ def of(suite: Path, store: Store) -> list[Stored]:
 
 def test_timed_hours_are_what_tables_show(shared: tuple[Path, Store], capsys: pytest.CaptureFixture[str]) -> None:
     suite, store = shared
+    assert typed("table", suite, "--out", store.root, "--format", "md") == 0
+    before = capsys.readouterr().out
+    assert "until `prunebench hours` has timed them alone" in before
+    assert (
+        next(line for line in before.splitlines() if "one_cycle" in line and "packed" in line).split("|")[-3].strip()
+        == "–"
+    )
     assert typed("hours", suite, "--out", store.root) == 0
     assert capsys.readouterr().out.count("alone  ") == 2
     dense, pruned = of(suite, Store(store.root))

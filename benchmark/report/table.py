@@ -177,6 +177,11 @@ CUT_NOTE = (
     "`best on test` picks its epoch on the test set."
 )
 
+PACKED_NOTE = (
+    "Rows marked `packed` shared their machine: their hours compare with nothing until `prunebench hours` has timed "
+    "them alone."
+)
+
 
 # ---- Markdown ----------------------------------------------------------------------------------
 
@@ -198,6 +203,8 @@ def _md_table(table: Table) -> str:
             lines += md_grid(*_split(printed))
     if any(row.kind in CHANNEL_KINDS for row in table.rows):
         lines += ["", CUT_NOTE]
+    if any("packed" in row.flags for row in table.rows):
+        lines += ["", PACKED_NOTE]
     note = "Zero weights save no time on dense kernels: `nonzero MACs` counts what is left, not what is saved."
     if any(row.kind == "weights" for row in table.rows):
         lines += ["", note]
