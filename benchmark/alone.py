@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmark import find
-from benchmark.canonical import digest
 from benchmark.code import code_of
 from benchmark.engine.build import build
 from benchmark.engine.latency import latencies
@@ -21,7 +20,7 @@ from benchmark.errors import UserError
 from benchmark.execute import Desk, begun
 from benchmark.network.cuts import Kept
 from benchmark.record import Alone
-from benchmark.run import MethodChanged, Run
+from benchmark.run import MethodChanged, Progress, Run
 from benchmark.store import Stored
 
 STEPS, FEW = 40, 10  # of a long epoch
@@ -34,7 +33,7 @@ class Rehearsal(Run):
 
     def __init__(self, run: Run, journal: list[dict[str, Any]]) -> None:
         super().__init__(run.cell, run.trainer, macs=run.macs, channels=run.channels)
-        self.told = journal
+        self.progress = Progress(journal=journal)
         self.begun: set[Step] = set()  # kinds of step that the network as it is now has made
         self.paces: dict[Step, float] = {}  # seconds each takes
 
@@ -45,16 +44,10 @@ class Rehearsal(Run):
         return self._call("architecture", [], lambda: None)
 
     def _call(self, name: str, args: Any, work: Callable[[], Any]) -> Any:
-        entry: dict[str, Any] = (
-            self.told[self._calls] if self._calls < len(self.told) else {"call": "the end", "args": ""}
-        )
-        if (entry["call"], entry["args"]) != (name, digest(args)):
-            raise MethodChanged(f"call {self._calls + 1} was {entry['call']!r} and is {name!r}: the method changed")
+        if self._calls == len(self.progress.journal):
+            raise MethodChanged(f"call {self._calls + 1}, {name!r}, is one more than the run made that is rehearsed")
         work()
-        self._calls += 1
-        self.epoch, self.epochs = entry["epoch"], entry["epochs"]
-        self.removed, self.macs = entry["removed"], entry["macs"]
-        return entry["result"]
+        return super()._call(name, args, work)  # it is in the journal, so its old answer comes back
 
     def _cut(self, kept: Kept, momentum: str) -> dict[str, Any]:
         self.begun, self.paces = set(), {}
@@ -104,14 +97,13 @@ def time_alone(stored: Stored, desk: Desk) -> Alone:
     method = find.load(find.pick("method", cell.method.name, find.methods(desk.methods_from)))
     method(rehearsal, **cell.method.config)
     trainer = rehearsal.trainer
-    cut = rehearsal.channels is not None and record.network.latency is not None
     dense = build(cell, trainer.batches.classes)
     return Alone(
         record=stored.content,
         train=rehearsal.meter.hours("train"),
         search=rehearsal.meter.hours("search"),
         recover=rehearsal.meter.hours("recover"),
-        latency=latencies(trainer.network, dense, cell.recipe, trainer.batches) if cut else None,
+        latency=latencies(trainer.network, dense, cell.recipe, trainer.batches) if record.network.latency else None,
         device_name=environment.device_name,
         threads=environment.threads,
         fingerprint=environment.fingerprint,

@@ -203,9 +203,6 @@ def hours(
     only: Only = "",
     set: Sets = None,
     tier: Tier = "full",
-    device: Device = "auto",
-    mode: Mode = "repeatable",
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; else the records'.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Those too that were timed alone before.")] = False,
     out: Out = RESULTS,
     data: Data = None,
@@ -215,8 +212,8 @@ def hours(
     from benchmark.verbs.hours import time_suite
 
     code = time_suite(
-        suite, only=only, sets=tuple(set or ()), tier=tier, device=device, mode=mode, threads=threads, again=again,
-        out=out, data=data, methods_from=tuple(methods or ()),
+        suite, only=only, sets=tuple(set or ()), tier=tier, again=again, out=out, data=data,
+        methods_from=tuple(methods or ()),
     )  # fmt: skip
     raise typer.Exit(code)
 

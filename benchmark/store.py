@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -54,7 +55,7 @@ class Stored:
         hours: dict[str, float] = {}
         if self.alone:
             hours |= {part: getattr(self.alone, part) for part in ("train", "search", "recover")}
-        if self.start and self.start.alone:
+        if self.start:
             hours["pretrain"] = self.start.cost.hours
         return self.record.cost.model_copy(update=hours) if hours else self.record.cost
 
@@ -145,10 +146,12 @@ class Store:
         return self._spared(stored, whole_side)
 
     def _spared(self, stored: Stored, read: Callable[[Path], T]) -> T | None:
-        key = f"{stored.record.id}/{stored.record.side}"
+        return self._unless_damaged(f"{stored.record.id}/{stored.record.side}", lambda: read(self._side_path(stored)))
+
+    def _unless_damaged(self, key: str, read: Callable[[], T]) -> T | None:
         if key not in self.left_out:
             try:
-                return read(self._side_path(stored))
+                return read()
             except Damaged as error:
                 self._leave_out(key, error)
         return None
@@ -161,11 +164,10 @@ class Store:
 
     def _stored(self, folder: str, name: str) -> Stored | None:
         key = f"{folder.rpartition('/')[2]}/{name}"
-        if key not in self._known and key not in self.left_out:
-            try:
-                self._known[key] = self._read(Path(f"{folder}/{name}"))
-            except Damaged as error:
-                self._leave_out(key, error)
+        if key not in self._known and (
+            found := self._unless_damaged(key, lambda: self._read(Path(f"{folder}/{name}")))
+        ):
+            self._known[key] = found
         return self._known.get(key)
 
     def _start(self, stored: Stored) -> Stored | None:
@@ -177,23 +179,9 @@ class Store:
         """The newest timing of it."""
         found = []
         for name in (each for each in timings if each.startswith(f"{stored.content}.")):
-            path = stored.path.parent / name
-            key = f"{stored.record.id}/{name}"
-            if key in self.left_out:
-                continue
-            try:
-                data = path.read_bytes()
-                if hashlib.sha256(data).hexdigest()[:16] != name.split(".")[1]:
-                    raise Damaged(f"{path}: its bytes are not those it is named after (edited or damaged)")
-                alone = Alone.model_validate_json(data)
-                if alone.record != stored.content:
-                    raise Damaged(f"{path}: it is of another record")
-                found.append(alone)
-            except (OSError, ValidationError) as error:
-                self._leave_out(key, Damaged(f"{path}: not the hours of a record: {str(error).splitlines()[0]}"))
-            except Damaged as error:
-                self._leave_out(key, error)
-        return max(found, key=lambda alone: alone.finished, default=None)
+            read = partial(_read_alone, stored.path.parent / name, stored.content)
+            found.append(self._unless_damaged(f"{stored.record.id}/{name}", read))
+        return max(filter(None, found), key=lambda alone: alone.finished, default=None)
 
     def _leave_out(self, key: str, error: Damaged) -> None:
         self.left_out[key] = str(error)
@@ -218,6 +206,19 @@ class Store:
         if not digest(found["cell"]) == record.id == path.parent.name:
             raise Damaged(f"{path}: its id is not that of the cell it holds")
         return Stored(record, path)
+
+
+def _read_alone(path: Path, content: str) -> Alone:
+    try:
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest()[:16] != path.name.split(".")[1]:
+            raise Damaged(f"{path}: its bytes are not those it is named after (edited or damaged)")
+        alone = Alone.model_validate_json(data)
+    except (OSError, ValidationError) as error:
+        raise Damaged(f"{path}: not the hours of a record: {str(error).splitlines()[0]}") from None
+    if alone.record != content:
+        raise Damaged(f"{path}: it is of another record")
+    return alone
 
 
 def pack_side(side: Side) -> tuple[str, bytes]:

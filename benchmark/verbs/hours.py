@@ -9,27 +9,28 @@ from benchmark.suite_file import read
 
 
 def time_suite(
-    name: str, *, only: str, sets: tuple[str, ...], tier: str, device: str, mode: str, threads: int | None,
-    again: bool, out: Path, data: Path | None, methods_from: tuple[Path, ...],
+    name: str, *, only: str, sets: tuple[str, ...], tier: str, again: bool, out: Path, data: Path | None,
+    methods_from: tuple[Path, ...],
 ) -> int:  # fmt: skip
     """A line a record that shared its machine: what it took then, and takes alone. Parents come first."""
     from benchmark.alone import time_alone
     from benchmark.data.images import data_root
-    from benchmark.engine.environment import prepare
     from benchmark.engine.training import Diverged
-    from benchmark.execute import Desk
+    from benchmark.launch.desk import desk_for
+    from benchmark.launch.spec import How
 
-    store = Store(out)
+    store, methods = Store(out), tuple(map(str, methods_from))
     cells = {cell.id: None for p in plan(read(name, sets, methods_from), tier, only) for cell in (*p.parents, p.cell)}
     ended = [s for id in cells for s in store.of(id) if s.record.ending == "done" and s.record.how.packed > 1]
     due = [s for s in ended if again or not s.alone]
     if not due:
         raise UserError(f"{out}: no record of these cells shared its machine and waits for its hours")
-    environment = prepare(device, "fast" if mode == "fast" else "repeatable", threads or due[0].record.how.threads)
-    desk = Desk(store, environment, data_root(data), methods_from)
     refused = 0
     for i, stored in enumerate(due):
+        how = stored.record.how
+        as_then = How(how.device, how.mode, how.threads, 1, str(data_root(data)), methods, launch="")
         try:
+            desk = desk_for(as_then, store)
             for _ in range(1 if i else 2):  # what a process does once is nobody's: the first is done twice
                 alone = time_alone(stored, desk)
         except (UserError, Diverged) as error:
@@ -38,8 +39,6 @@ def time_suite(
             continue
         store.add_alone(stored, alone)
         now = next(s for s in store.of(stored.record.id) if s.content == stored.content)
-        print(
-            f"{60 * stored.record.cost.hours:8.2f} min then, {60 * now.cost.hours:8.2f} alone  {now.record.cell.name}",
-            flush=True,
-        )
+        then, takes = 60 * stored.record.cost.hours, 60 * now.cost.hours
+        print(f"{then:8.2f} min then, {takes:8.2f} alone  {now.record.cell.name}", flush=True)
     return 1 if refused else 0
