@@ -85,6 +85,24 @@ def test_mean_deviation_drop_and_hours_are_computed(tmp_path: Path, suite: Path,
     assert shot.flags == ()
 
 
+def test_macs_to_train_are_told_apart(tmp_path: Path, suite: Path, template: Record) -> None:
+    store, planned = Store(tmp_path), plan(read(str(suite)), only="method=dense+one_shot,seed=0")
+    macs = {"recover": 0.1, "training_macs": 1400, "search_macs": 200, "pretrain_macs": 100}
+    curve = [{"kind": kind, "macs": of} for kind, of in (("train", 4), ("train", 4), ("recover", 2), ("train", 4))]
+    side, packed = pack_side({"curves": curve, "journal": [], "bits": ""})
+    for cell, cost in zip((p.cell for p in planned), ({"training_macs": 2000}, macs), strict=True):
+        changed = {"id": cell.id, "cell": cell, "side": side, "cost": template.cost.model_copy(update=cost)}
+        store.add(template.model_copy(update=changed), packed)
+    rows = {row.label: row for row in rows_of(planned, store)}
+    assert rows["one_shot"].macs_parts == pytest.approx((0.05, 0.6, 0.1, 0.1))
+    assert rows["one_shot"].times_dense_macs == pytest.approx(0.85), "the same in one number"
+    assert rows["dense"].macs_parts == (0, 1, 0, 0)
+    for path in (tmp_path / "records").glob("*/*.side.gz"):
+        path.unlink()
+    row = rows_of(planned, Store(tmp_path))[1]
+    assert (row.macs_parts, row.times_dense_macs) == (None, pytest.approx(0.85)), "no curves, no parts"
+
+
 def test_the_three_formats_hold_the_same_numbers(tmp_path: Path, suite: Path, template: Record) -> None:
     store = Store(tmp_path)
     fill(store, suite, template)

@@ -17,6 +17,7 @@ from benchmark.cell import Recipe, Sgd, WarmCosine
 from benchmark.data.images import CIFAR10, Images
 from benchmark.engine.batches import Batches
 from benchmark.engine.environment import Mode, prepare
+from benchmark.engine.precision import autocast
 from benchmark.engine.training import Trainer
 from benchmark.network import count, cuts
 from benchmark.network.channels import Channels
@@ -148,11 +149,12 @@ def _plain(name: str, workers: int, device: torch.device, seconds: float) -> flo
 
 @lru_cache
 def peak(device: torch.device, side: int = 2048) -> float:
-    """FLOPs a second of a large product of bf16 matrices."""
+    """FLOPs a second of a large product of bf16 matrices, computed as a run does it here."""
     a = torch.randn(side, side, device=device, dtype=torch.bfloat16)
 
     def product() -> float:
         return (a @ a)[0, 0].item()  # reading one number waits for all of them
 
-    product()
-    return 2 * side**3 / min(timed(product) for _ in range(5))
+    with autocast(device, "bf16"):
+        product()
+        return 2 * side**3 / min(timed(product) for _ in range(5))

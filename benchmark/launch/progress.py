@@ -64,7 +64,7 @@ class Display:
         loss = f"  loss {run.progress.curves[-1]['loss']:.3f}" if run.progress.curves else ""
         epoch = trainer.trained + (trainer.step > 0)
         epochs = max(run.epochs, epoch)  # a recovery may lie outside the schedule
-        facts = f"epoch {epoch}/{epochs}{loss}  {speed:,.0f} images/s"
+        facts = f"epoch {epoch}/{epochs}{loss}  {speed:,.{0 if speed >= 10 else 1}f} images/s"
         left = (epochs * steps - done) * trainer.recipe.batch / max(speed, 1e-9)
         if now - self.last_note >= NOTE_EVERY:
             self.last_note = now

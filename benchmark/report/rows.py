@@ -6,7 +6,7 @@ records say and nothing of the code or machine at hand, so equal records give eq
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean, stdev
 
@@ -29,6 +29,7 @@ class Row:
     records: tuple[Stored, ...]  # one a seed, all of one device, mode, data and code
     dense: tuple[Stored, ...]  # the reference, under the same conditions
     flags: tuple[str, ...]
+    recover_macs: float | None = None  # of recoveries, in the records' training_macs; None where no curve tells
 
     @property
     def n(self) -> int:
@@ -89,6 +90,15 @@ class Row:
         spent = fmean([c.training_macs + c.search_macs + c.pretrain_macs for c in costs])
         return spent / fmean([s.record.cost.training_macs for s in self.dense])
 
+    @cached_property
+    def macs_parts(self) -> tuple[float, ...] | None:
+        """The same in its parts: pretrain, train, search, recover."""
+        if not self.dense or self.recover_macs is None:
+            return None
+        pretrain, both, search = (fmean(self.values(f"cost.{of}_macs")) for of in ("pretrain", "training", "search"))
+        dense = fmean([s.record.cost.training_macs for s in self.dense])
+        return tuple(part / dense for part in (pretrain, both - self.recover_macs, search, self.recover_macs))
+
     def noted(self, name: str) -> float | None:
         """The mean over seeds of a number that the method noted."""
         values = [s.record.notes[name] for s in self.records if name in s.record.notes]
@@ -128,10 +138,10 @@ def rows_of(planned: list[Planned], store: Store) -> list[Row]:
     blocks: dict[tuple[str, str], list[Planned]] = {}
     for p in planned:
         blocks.setdefault((p.cell.data, p.cell.model), []).append(p)
-    return [row for places in blocks.values() for row in _rows_of_block(places, found)]
+    return [row for places in blocks.values() for row in _rows_of_block(places, found, store)]
 
 
-def _rows_of_block(places: list[Planned], found: dict[str, list[Stored]]) -> list[Row]:
+def _rows_of_block(places: list[Planned], found: dict[str, list[Stored]], store: Store) -> list[Row]:
     """One data set and model: all rows under one condition, so that each may be held against each."""
     done = [s for p in places for s in found[p.id] if s.record.ending == "done"]
     condition = _prevailing(done, _conditions)
@@ -147,9 +157,26 @@ def _rows_of_block(places: list[Planned], found: dict[str, list[Stored]]) -> lis
             newest = max((s.record.finished for s in records), default="")
             left_out = any(s.record.finished > newest for s in of_line)
             flags = _flags(mine, records, dense, diverged, left_out)
-            cell = mine[0].cell
-            rows.append(Row(cell.data, cell.model, label, kind, target, len(mine), tuple(records), tuple(dense), flags))
+            cell, recovered = mine[0].cell, [_recover_macs(s, store) for s in records]
+            row = Row(cell.data, cell.model, label, kind, target, len(mine), tuple(records), tuple(dense), flags)
+            rows.append(replace(row, recover_macs=_mean(recovered)))
     return rows
+
+
+def _recover_macs(stored: Stored, store: Store) -> float | None:
+    """An epoch of a recovery costs what its network does, as any other does."""
+    if not stored.record.cost.recover:
+        return 0.0
+    if (side := store.side_or_none(stored)) is None:
+        return None
+    epochs = [point["macs"] for point in side["curves"]]
+    recovering = [point["macs"] for point in side["curves"] if point["kind"] == "recover"]
+    return float(stored.record.cost.training_macs * sum(recovering) / sum(epochs))
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known and len(known) == len(values) else None
 
 
 def _lines(places: list[Planned]) -> dict[tuple[str, str, float], list[Planned]]:

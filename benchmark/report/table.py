@@ -18,6 +18,7 @@ from benchmark.suite_file import Table as TableSpec
 Grid = list[list[str]]
 FORMATS = ("md", "tex", "csv")
 NONE = "–"
+PARTS = "= pretrain + train + search + recover"
 
 
 @dataclass(frozen=True)
@@ -102,10 +103,11 @@ CUT: list[Column] = [
     ("best on test", lambda row: f"{fmean(row.values('outcome.best_top1')):.2f}"),
     ("cut at epoch", lambda row: _number(row.noted("stable_epoch"), ".1f")),
     ("× dense MACs to train", lambda row: _number(row.times_dense_macs, ".2f")),
+    (PARTS, lambda row: _sum(row.macs_parts)),
 ]
 HOURS: list[Column] = [("× dense hours", lambda row: _number(row.times_dense_hours, ".2f"))]
 CUT_HOURS: list[Column] = [
-    ("pretrain + train + search + recover", lambda row: _parts(row)),
+    (PARTS, lambda row: _sum(_hours(row))),
     ("ms at batch 1, dense", lambda row: _latency(row, "1")),
     ("ms at batch 128, dense", lambda row: _latency(row, "128")),
     ("speed-up", lambda row: _number(row.speed_up, ".2f")),
@@ -140,12 +142,15 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
-def _parts(row: Row) -> str:
-    """What the hours went into, as parts of the dense network's."""
-    if row.dense_hours is None:
-        return NONE
-    hours = [row.cost(part) for part in ("pretrain", "train", "search", "recover")]
-    return " + ".join(f"{part / row.dense_hours:.2f}" for part in hours)
+def _hours(row: Row) -> tuple[float, ...] | None:
+    """What they went into, as parts of the dense network's."""
+    if (dense := row.dense_hours) is None:
+        return None
+    return tuple(row.cost(part) / dense for part in ("pretrain", "train", "search", "recover"))
+
+
+def _sum(parts: tuple[float, ...] | None) -> str:
+    return " + ".join(f"{part:.2f}" for part in parts) if parts else NONE
 
 
 def _latency(row: Row, batch: str) -> str:
@@ -260,7 +265,8 @@ CSV = [
     "suite", "table", "track", "tier", "data", "model", "method", "kind", "target", "n", "asked",
     "top1_mean", "top1_std", "best_top1_mean", "mean_class", "dense_mean", "drop",
     "macs", "macs_left", "macs_nonzero_left", "params_nonzero_left", "hours", "times_dense_hours",
-    "pretrain_hours", "train_hours", "search_hours", "recover_hours", "times_dense_macs",
+    "pretrain_hours", "train_hours", "search_hours", "recover_hours",
+    "times_dense_macs", "of_pretrain", "of_train", "of_search", "of_recover",
     "stable_epoch", "latency_1_ms", "latency_128_ms", "dense_latency_1_ms", "dense_latency_128_ms", "speed_up",
     "device", "mode", "flags", "records",
 ]  # fmt: skip
@@ -287,7 +293,7 @@ def _csv_row(row: Row) -> list[str]:
         fmean(row.values("network.macs")), row.macs_left, row.macs_nonzero_left, row.params_left,
         row.hours, row.times_dense_hours,
         *(row.cost(part) for part in ("pretrain", "train", "search", "recover")),
-        row.times_dense_macs, row.noted("stable_epoch"),
+        row.times_dense_macs, *(row.macs_parts or [None] * 4), row.noted("stable_epoch"),
         *((row.latency(key) or (None,))[0] for key in ("1", "128", "dense 1", "dense 128")), row.speed_up,
     ]  # fmt: skip
     how = row.records[0].record.how
