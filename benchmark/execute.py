@@ -167,12 +167,12 @@ def _load_images(data: str, size: int | None, root: Path, stream: bool) -> Image
 def begun(cell: Cell, desk: Desk, attempts: Attempts | None, code: Code) -> Run:
     desk.environment.forget_peak_memory()
     images = load_images(cell, desk.data_root)
-    batches = Batches(images, cell.recipe, cell.seed, desk.environment.device)
+    batches = Batches(images, cell.recipe, cell.seed, desk.environment.device, desk.ranks)
     network = build(cell, batches.classes)
     shape = (batches.channels, batches.size, batches.size)
     cuts = cell.remove is not None and cell.remove.kind in CHANNEL_KINDS
     channels = Channels(network, shape, batches.classes, cell.model) if cuts else None
-    trainer = Trainer(network, batches, cell.recipe, desk.ranks)
+    trainer = Trainer(network, batches, cell.recipe)
     last_save = time.monotonic()
 
     def save(progress: Progress) -> None:

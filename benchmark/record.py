@@ -14,6 +14,7 @@ from benchmark.cell import Cell, Spec
 from benchmark.code import Code
 
 FORMAT = 1
+INPUT_BOUND = 0.1  # of the training, spent waiting for images
 
 
 Percent = Annotated[float, Field(ge=0, le=100)]
@@ -62,8 +63,13 @@ class Cost(Spec):
     search_macs: Count = 0
     pretrain_macs: Count = 0  # of the parent that it started from, search included
     peak_memory: Count  # bytes
-    waiting: Hours = 0.0  # of the hours of training: for images that were not decoded yet
-    LATER = ("pretrain_macs", "waiting")
+    waiting: Hours = 0.0  # of training and recovering: for images that were not decoded yet
+    decoding: Hours = 0.0  # beside them: what the decoders, all at work, needed for the images of training
+    LATER = ("pretrain_macs", "waiting", "decoding")
+
+    @property
+    def input_bound(self) -> bool:
+        return self.waiting > INPUT_BOUND * (self.train + self.recover)
 
     @property
     def hours(self) -> float:

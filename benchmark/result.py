@@ -84,6 +84,7 @@ def record_of(
             evaluate=run.meter.hours("evaluate") * cell.gpus,
             lost=tries.lost_seconds / 3600,
             waiting=run.meter.hours("waiting") * cell.gpus,
+            decoding=run.meter.hours("decoding") * cell.gpus,
             training_macs=progress.training_macs,
             search_macs=progress.search_macs,
             pretrain=start.hours if start else 0.0,

@@ -217,6 +217,7 @@ class Run:
         return entry["result"]
 
     def save(self) -> None:
+        self._count_decoding()
         self.progress.seconds = self.meter.readings()
         self.progress.saved_at = time.time()
         self._write(self.progress)
@@ -250,13 +251,18 @@ class Run:
             at = place(self.progress.epochs_into_call)
             with self.meter.on(kind), self._counted_if_it_diverges():
                 epoch = trainer.epoch(at, loss=loss, grads=grads, weights=weights, lag=lag, after_step=self._after_step)
-            self.meter.add("waiting", trainer.batches.loader.waited())
+            self._count_decoding()
             self.progress.training_macs += self.macs_to_train(1)
             point = {"kind": kind, "at": at, "lr": epoch.lr, "loss": epoch.loss, "top1": epoch.top1}
             self.progress.curves.append(point | self._look_at_it(kind, at))
             self.progress.epochs_into_call += 1
             if self._check_in(self):
                 self.save()
+
+    def _count_decoding(self) -> None:
+        waiting, decoding = self.trainer.batches.loader.took()
+        self.meter.add("waiting", waiting)
+        self.meter.add("decoding", decoding)
 
     @contextmanager
     def _counted_if_it_diverges(self) -> Iterator[None]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from torch.nn import functional as F
 
 from benchmark.cell import Cell
@@ -77,7 +76,7 @@ def in_halves(self: Trainer, at: int, *, loss: Any = None, grads: Any = None, we
         self.optimizer.zero_grad()
         for place in range(SIZE):
             buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
-            images, labels = (Ranks(place, SIZE).share(part) for part in batch)
+            images, labels = (whole[Ranks(place, SIZE).part(len(whole))] for whole in batch)
             error = F.cross_entropy(network(images), labels)
             ((error + loss(network, now) if loss else error) / SIZE).backward()
             if place:
@@ -126,7 +125,7 @@ def test_hours_are_of_all_devices(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="7 cannot be shared by 2"):
-        Ranks(0, 2).share(torch.zeros(7))
+        Ranks(0, 2).part(7)
     path = tmp_path / "mine.toml"
     from tests.conftest import SUITE
 

@@ -13,6 +13,7 @@ from benchmark.data.files import Files
 from benchmark.data.images import Bytes, Images, Labels
 from benchmark.engine.augment import augments, onto
 from benchmark.engine.loader import Loader
+from benchmark.engine.ranks import ALONE, Ranks
 from benchmark.errors import UserError
 
 Part = tuple[Tensor | Files, Tensor]  # images and labels
@@ -46,10 +47,10 @@ class Rows:
 class Batches:
     """Training, validation and test images. The split is the same for every cell of a data set."""
 
-    def __init__(self, images: Images, recipe: Recipe, seed: int, device: torch.device) -> None:
+    def __init__(self, images: Images, recipe: Recipe, seed: int, device: torch.device, ranks: Ranks = ALONE) -> None:
         order = torch.randperm(len(images.train), generator=generator("validation split")).numpy()
         held, kept = np.sort(order[: recipe.validation]), np.sort(order[recipe.validation :])
-        self.seed, self.recipe, self.device = seed, recipe, device
+        self.seed, self.recipe, self.device, self.ranks = seed, recipe, device, ranks
         self.train = (
             images.train[kept]
             if isinstance(images.train, Files)
@@ -61,7 +62,7 @@ class Batches:
         self.classes, self.channels = len(images.classes), images.channels
         self.data_hash, self.decoder = images.hash, images.decoder
         self.size = recipe.size or images.side
-        self.loader = Loader(self.size, seed)
+        self.loader = Loader(self.size, seed, ranks=ranks)
         self.epoch_images = min(recipe.epoch_images or len(kept), len(kept))
         self.steps = self.epoch_images // recipe.batch  # the incomplete last batch is dropped
         if self.steps == 0:
@@ -79,13 +80,16 @@ class Batches:
         return order[: self.epoch_images]
 
     def batch(self, order: Tensor, trained: int, step: int) -> tuple[Tensor, Tensor]:
+        """This process's share of it. Augmentation draws for all of it, whoever has the rest."""
         chosen = onto(self.device, order[step * self.recipe.batch : (step + 1) * self.recipe.batch])
-        draw = generator("augment", self.seed, trained, step)
+        draw, mine = generator("augment", self.seed, trained, step), self.ranks.part(len(chosen))
         if isinstance(self.train, Files):
-            whole = self.loader.crops(self.train, order, self.recipe.batch, trained, step).to(self.device)
+            own = onto(self.device, self.loader.crops(self.train, order, len(chosen), trained, step))
+            whole = own if len(own) == len(chosen) else own.new_zeros(len(chosen), *own.shape[1:])
+            whole[mine] = own
         else:
             whole = self._sized(self.train[chosen])
-        return self._normalised(self._augmented(whole, draw)), self.train_labels[chosen]
+        return self._normalised(self._augmented(whole, draw)[mine]), self.train_labels[chosen[mine]]
 
     def plain(self, part: Part) -> Iterator[tuple[Tensor, Tensor]]:
         """Un-augmented, in order: for evaluation."""
@@ -105,9 +109,8 @@ class Batches:
         chosen = torch.randperm(len(self.train), generator=generator("look", self.seed))[:count].to(self.device)
         if isinstance(self.train, Files):
             some = self.train[chosen.cpu().numpy()]
-            place = torch.arange(count)
-            pieces = [self.loader.crops(some, place, count, -1, 0)] if augmented else self.loader.middles(some, 64)
-            images = torch.cat(list(pieces)).to(self.device)
+            pieces = self.loader.look(some) if augmented else self.loader.middles(some)
+            images = torch.cat([piece.to(self.device) for piece in pieces])
         else:
             images = self._sized(self.train[chosen])
         if augmented:

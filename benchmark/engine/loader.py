@@ -12,50 +12,63 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmark.canonical import digest
 from benchmark.data.files import Files
+from benchmark.engine.ranks import ALONE, Ranks
 
 Places = npt.NDArray[np.int64]
+Piece = tuple[int, int, Places]  # of a batch: its step, the place of the first image in it, the images
+Decoded = tuple[Tensor, float]  # and the seconds that took
 WORKERS = int(os.environ.get("PRUNEBENCH_WORKERS", max(1, (os.cpu_count() or 2) - 1)))
 AHEAD = 2  # batches a worker has ready
+PIECE = 64  # images that are decoded at once where no batch says how many
 
 
 class Loader:
     """Batches of images that lie on disk: training crops keyed by (seed, epochs trained, step), or plain middles."""
 
-    def __init__(self, size: int, seed: int, workers: int | None = None) -> None:
-        self.size, self.seed = size, seed
-        self.workers = WORKERS if workers is None else workers
-        self._waited = 0.0  # seconds, since somebody asked
+    def __init__(self, size: int, seed: int, workers: int | None = None, ranks: Ranks = ALONE) -> None:
+        self.size, self.seed, self.ranks = size, seed, ranks
+        self.workers = max(1, WORKERS // ranks.size) if workers is None else workers
+        self._waited = self._decoding = 0.0  # seconds, since somebody asked
         self._next: tuple[int, int] | None = None  # epochs trained, step
-        self._coming: Iterator[Tensor] = iter(())
+        self._coming: Iterator[Decoded] = iter(())
 
     def crops(self, files: Files, order: Tensor, batch: int, trained: int, step: int) -> Tensor:
-        """The training batch of this step; the ones after it are begun."""
+        """This process's share of the step's batch; the ones after it are begun."""
         if self._next != (trained, step):
             steps = len(order) // batch  # the incomplete last batch is dropped
-            parts = list(order.numpy()[: steps * batch].reshape(steps, batch))
-            self._coming = self._start(_Crops(files, parts, self.size, (self.seed, trained)), range(step, len(parts)))
+            mine = self.ranks.part(batch)
+            parts = order.numpy()[: steps * batch].reshape(steps, batch)[:, mine]
+            pieces = [(number, mine.start, part) for number, part in enumerate(parts)]
+            self._coming = self._start(_Crops(files, pieces, self.size, (self.seed, trained)), range(step, steps))
         self._next = (trained, step + 1)
-        return self._take()
-
-    def middles(self, files: Files, batch: int) -> Iterator[Tensor]:
-        """All of them, in order, un-augmented."""
-        parts = [np.arange(start, min(start + batch, len(files))) for start in range(0, len(files), batch)]
-        coming = self._start(_Middles(files, parts, self.size), range(len(parts)))
-        for _ in parts:
-            yield next(coming)
-
-    def waited(self) -> float:
-        """Seconds that training stood still for want of images, since this was last asked."""
-        seconds, self._waited = self._waited, 0.0
-        return seconds
-
-    def _take(self) -> Tensor:
         start = time.perf_counter()
-        images = next(self._coming)
+        images, seconds = next(self._coming)
         self._waited += time.perf_counter() - start
+        self._decoding += seconds / max(1, self.workers)
         return images
 
-    def _start(self, dataset: Dataset[Tensor], steps: range) -> Iterator[Tensor]:
+    def look(self, files: Files) -> Iterator[Tensor]:
+        """All of them, in order, each as a crop that it draws once and for all."""
+        pieces = [(0, int(part[0]), part) for part in _in_pieces(len(files), PIECE)]
+        yield from self._all(_Crops(files, pieces, self.size, (self.seed, -1)), len(pieces))
+
+    def middles(self, files: Files, batch: int = PIECE) -> Iterator[Tensor]:
+        """All of them, in order, un-augmented."""
+        parts = _in_pieces(len(files), batch)
+        yield from self._all(_Middles(files, parts, self.size), len(parts))
+
+    def took(self) -> tuple[float, float]:
+        """Since this was last asked: seconds that training stood still for want of images, and seconds that the
+        decoders, all at work, needed for them."""
+        waited, decoding = self._waited, self._decoding
+        self._waited = self._decoding = 0.0
+        return waited, decoding
+
+    def _all(self, dataset: Dataset[Decoded], pieces: int) -> Iterator[Tensor]:
+        for images, _ in self._start(dataset, range(pieces)):
+            yield images
+
+    def _start(self, dataset: Dataset[Decoded], steps: range) -> Iterator[Decoded]:
         own = torch.Generator()  # DataLoader draws a seed for its workers; not from the generator that others use
         workers = min(self.workers, len(steps))
         return iter(
@@ -66,20 +79,28 @@ class Loader:
         )  # fmt: skip
 
 
-class _Crops(Dataset[Tensor]):
-    def __init__(self, files: Files, parts: list[Places], size: int, key: tuple[int, int]) -> None:
-        self.files, self.parts, self.size, self.key = files, parts, size, key
+class _Crops(Dataset[Decoded]):
+    def __init__(self, files: Files, pieces: list[Piece], size: int, key: tuple[int, int]) -> None:
+        self.files, self.pieces, self.size, self.key = files, pieces, size, key
 
-    def __getitem__(self, step: int) -> Tensor:
+    def __getitem__(self, number: int) -> Decoded:
+        start = time.perf_counter()
+        step, first, images = self.pieces[number]
         key = int(digest(["crop", *self.key, step])[:15], 16)  # and the place in the batch: each image draws for itself
-        draws = (np.random.default_rng((key, place)) for place in range(len(self.parts[step])))
-        pairs = zip(self.parts[step], draws, strict=True)
-        return torch.from_numpy(np.stack([self.files.crop(int(i), self.size, draw) for i, draw in pairs]))
+        draws = (np.random.default_rng((key, first + place)) for place in range(len(images)))
+        crops = np.stack([self.files.crop(int(i), self.size, draw) for i, draw in zip(images, draws, strict=True)])
+        return torch.from_numpy(crops), time.perf_counter() - start
 
 
-class _Middles(Dataset[Tensor]):
+class _Middles(Dataset[Decoded]):
     def __init__(self, files: Files, parts: list[Places], size: int) -> None:
         self.files, self.parts, self.size = files, parts, size
 
-    def __getitem__(self, step: int) -> Tensor:
-        return torch.from_numpy(np.stack([self.files.middle(int(i), self.size) for i in self.parts[step]]))
+    def __getitem__(self, number: int) -> Decoded:
+        start = time.perf_counter()
+        middles = np.stack([self.files.middle(int(i), self.size) for i in self.parts[number]])
+        return torch.from_numpy(middles), time.perf_counter() - start
+
+
+def _in_pieces(count: int, size: int) -> list[Places]:
+    return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]

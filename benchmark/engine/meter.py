@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-WITHIN = {"waiting"}  # roles whose time is part of another's
+WITHIN = {"waiting", "decoding"}  # roles whose time is part of another's, or passes beside it
 
 
 class Meter:
@@ -25,7 +25,7 @@ class Meter:
             self._running.pop()
 
     def add(self, role: str, seconds: float) -> None:
-        """Time that lies within another role's."""
+        """Time of one of those."""
         self.seconds[role] = self.seconds.get(role, 0.0) + seconds
 
     def readings(self) -> dict[str, float]:

@@ -15,7 +15,7 @@ from torch import Tensor, distributed, nn
 
 from benchmark.errors import UserError
 
-PATIENCE = timedelta(minutes=30)  # the others wait while the leader searches or evaluates
+PATIENCE = timedelta(hours=12)  # the others wait while the leader searches; of one that dies torchrun knows at once
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,12 @@ class Ranks:
         """Only the leader writes anything."""
         return self.rank == 0
 
-    def share(self, whole: Tensor) -> Tensor:
-        """This process's part of a batch."""
-        if self.size == 1:
-            return whole
-        each, left = divmod(len(whole), self.size)
+    def part(self, batch: int) -> slice:
+        """The places of a batch that are this process's."""
+        each, left = divmod(batch, self.size)
         if left:
-            raise UserError(f"a batch of {len(whole)} cannot be shared by {self.size} processes")
-        return whole[self.rank * each : (self.rank + 1) * each]
+            raise UserError(f"a batch of {batch} cannot be shared by {self.size} processes")
+        return slice(self.rank * each, (self.rank + 1) * each)
 
     def agreed(self, work: Callable[[], Any]) -> Any:
         """What the leader finds, known to all."""

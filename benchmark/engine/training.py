@@ -16,7 +16,6 @@ from benchmark.engine.captured import Captured, memory_of
 from benchmark.engine.layout import layout
 from benchmark.engine.optimizers import optimizer_for, set_rates
 from benchmark.engine.precision import autocast
-from benchmark.engine.ranks import ALONE, Ranks
 from benchmark.engine.rates import rate
 from benchmark.network import cuts
 
@@ -51,8 +50,8 @@ class Epoch:
 class Trainer:
     """A network, its optimizer and its counters. Bit for bit the same from the same state."""
 
-    def __init__(self, network: nn.Module, batches: Batches, recipe: Recipe, ranks: Ranks = ALONE) -> None:
-        self.recipe, self.batches, self.ranks = recipe, batches, ranks
+    def __init__(self, network: nn.Module, batches: Batches, recipe: Recipe) -> None:
+        self.recipe, self.batches, self.ranks = recipe, batches, batches.ranks
         self.network = network.to(batches.device)
         self.captured: Captured | None = None
         self._lay_out()
@@ -60,7 +59,7 @@ class Trainer:
         self.buffers: dict[str, Tensor] = {}  # a method's own, each like one of the network's tensors
         self._like: dict[str, str] = {}
         self._draws = any(isinstance(m, nn.Dropout) and m.p > 0 for m in self.network.modules())
-        alone = ranks.size == 1 and not self._draws
+        alone = self.ranks.size == 1 and not self._draws
         self.captures = alone and batches.device.type == "cuda"  # the step as a CUDA graph
         self.trained = 0  # epochs so far, recoveries included: the random key
         self.step = 0  # steps done of the epoch under way
@@ -83,7 +82,6 @@ class Trainer:
         synchronisation with the device, at the end. `after_step` may save, and may raise to stop.
         """
         network, optimizer, recipe, steps = self.network, self.optimizer, self.recipe, self.batches.steps
-        share = self.ranks.share
         order = self.batches.order(self.trained)
         network.train()
         if self.captured and self.captured.memory != memory_of(network):
@@ -91,7 +89,7 @@ class Trainer:
         while self.step < steps:
             lr = set_rates(optimizer, recipe, max(0, at - lag) + self.step / steps)
             now = Now(progress=(at * steps + self.step + 1) / (recipe.epochs * steps), lr=lr)
-            images, labels = map(share, self.batches.batch(order, self.trained, self.step))
+            images, labels = self.batches.batch(order, self.trained, self.step)
             if self._draws:  # dropout draws from torch's own generator: keyed like everything else
                 key = (self.batches.seed, self.trained, self.step, *([self.ranks.rank] if self.ranks.rank else []))
                 torch.manual_seed(seed_of("dropout", *key))

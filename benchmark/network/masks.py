@@ -21,13 +21,14 @@ def prunable(network: nn.Module) -> dict[str, Tensor]:
 
 
 def nonzeros(network: nn.Module) -> dict[str, int]:
-    return {name: int(w.count_nonzero()) for name, w in prunable(network).items()}
+    weights = prunable(network)
+    counts = torch.stack([w.count_nonzero() for w in weights.values()]).tolist()  # a GPU is waited for once
+    return dict(zip(weights, counts, strict=True))
 
 
 def removed(network: nn.Module) -> float:
     """The share of prunable weights that is exactly zero."""
-    weights = prunable(network).values()
-    return 1 - sum(int(w.count_nonzero()) for w in weights) / sum(w.numel() for w in weights)
+    return 1 - sum(nonzeros(network).values()) / sum(w.numel() for w in prunable(network).values())
 
 
 def magnitude(name: str, weight: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ from benchmark.record import Record
 from benchmark.store import Store, Stored
 from benchmark.suite import Planned
 
-INPUT_BOUND = 0.1  # of the training, spent waiting for images
 TOLERANCE = 0.005  # how far from its target a network may end, in shares
 
 
@@ -235,7 +234,7 @@ def _flags(
         "one network under several seeds": bool(copied(records)),
         "packed": any(s.shared for s in timed(records)),
         f"hours of {len(timed(records))} timed alone": any(s.alone for s in timed(records)),
-        "input-bound": any(s.record.cost.waiting > INPUT_BOUND * s.record.cost.train for s in records),
+        "input-bound": any(s.record.cost.input_bound for s in records),
         "two environments": any("+" in s.record.how.fingerprint for s in records),
     }
     return tuple(name for name, raised in flags.items() if raised)
