@@ -65,11 +65,27 @@ class Cost(Spec):
     peak_memory: Count  # bytes
     waiting: Hours = 0.0  # of training and recovering: for images that were not decoded yet
     decoding: Hours = 0.0  # beside them: what the decoders, all at work, needed for the images of training
-    LATER = ("pretrain_macs", "waiting", "decoding")
+    decoded: Count = 0  # those images; 0 where all of them lie in memory
+    LATER = ("pretrain_macs", "waiting", "decoding", "decoded")
 
     @property
     def input_bound(self) -> bool:
         return self.waiting > INPUT_BOUND * (self.train + self.recover)
+
+    @property
+    def rates(self) -> tuple[float, float] | None:
+        """Images a second of a device: what its decoders can do, and what its network can do."""
+        if not self.decoded or not self.decoding:
+            return None
+        return self.decoded / self.decoding / 3600, self.decoded / (self.train + self.recover - self.waiting) / 3600
+
+    @property
+    def inputs(self) -> str:
+        """The same for people; empty where images lie in memory."""
+        if not (rates := self.rates):
+            return ""
+        loader, network = (f"{rate:,.{0 if rate >= 10 else 1}f}" for rate in rates)
+        return f"loader {loader} images/s, network {network}; input-bound: {'yes' if self.input_bound else 'no'}"
 
     @property
     def hours(self) -> float:

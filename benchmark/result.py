@@ -85,6 +85,7 @@ def record_of(
             lost=tries.lost_seconds / 3600,
             waiting=run.meter.hours("waiting") * cell.gpus,
             decoding=run.meter.hours("decoding") * cell.gpus,
+            decoded=progress.decoded,
             training_macs=progress.training_macs,
             search_macs=progress.search_macs,
             pretrain=start.hours if start else 0.0,

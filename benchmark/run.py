@@ -62,6 +62,7 @@ class Progress:
     curves: list[dict[str, Json]] = field(default_factory=list)
     training_macs: int = 0
     search_macs: int = 0
+    decoded: int = 0  # images of training that were decoded for it
     seconds: dict[str, float] = field(default_factory=dict)
     fingerprints: list[str] = field(default_factory=list)
     saved_at: float = 0.0
@@ -260,9 +261,10 @@ class Run:
                 self.save()
 
     def _count_decoding(self) -> None:
-        waiting, decoding = self.trainer.batches.loader.took()
-        self.meter.add("waiting", waiting)
-        self.meter.add("decoding", decoding)
+        took = self.trainer.batches.loader.took()
+        self.meter.add("waiting", took.waited)
+        self.meter.add("decoding", took.decoding)
+        self.progress.decoded += took.images * self.trainer.ranks.size
 
     @contextmanager
     def _counted_if_it_diverges(self) -> Iterator[None]:

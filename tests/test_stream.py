@@ -1,6 +1,7 @@
 """Images read from files as they are wanted: the same pixels whoever decodes them, and a word for what is broken."""
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,12 @@ from benchmark.data.shards import make_small
 from benchmark.data.shards import shards as shards_of
 from benchmark.engine.batches import Batches, _shard_by_shard
 from benchmark.engine.environment import Environment
-from benchmark.engine.loader import Loader
+from benchmark.engine.loader import Loader, Took
 from benchmark.engine.ranks import Ranks
 from benchmark.errors import Damaged, Stopped, UserError
 from benchmark.execute import execute
+from benchmark.record import Cost
+from benchmark.verbs.look import look_at_data
 from tests.conftest import SUITE, make_desk, recipe, tiny
 from tests.launch.common import launched
 
@@ -143,17 +146,35 @@ def test_corrupt_images_are_named_counted_and_left_out_under_a_limit(root: Path,
     shutil.copytree(root / "mine", tmp_path / "mine")
     for i in (3, 7):
         (tmp_path / "mine" / "train" / "class1" / f"{i:03d}.jpg").write_bytes(b"broken")
-    with pytest.raises(Damaged, match=r"1 images cannot be decoded, the last: .*003\.jpg"):
-        shards_of(Place(tmp_path, "mine", 32, stream=True, prepare=True))
+    for skip in (0, 1):  # all of them are counted, whatever is allowed
+        with pytest.raises(Damaged, match=r"2 images cannot be decoded, .*003\.jpg, .*007\.jpg; --skip-corrupt N"):
+            shards_of(Place(tmp_path, "mine", 32, stream=True, prepare=True, skip=skip))
+    with pytest.raises(UserError, match="--skip-corrupt goes with --prepare of"):
+        look_at_data("folder:mine", False, True, None, 2, tmp_path)
     with pytest.raises(Damaged, match="2 images cannot be decoded"):
         shards_of(Place(tmp_path, "mine", 32, stream=True, prepare=True, skip=1))
     assert not list(tmp_path.glob("*shards*")), "nothing half-made is left"
-    assert len(shards_of(Place(tmp_path, "mine", 32, stream=True, prepare=True, skip=2)).train) == 70
+    report = look_at_data("shards:mine", False, True, None, 2, tmp_path)
+    assert report["training images"] == "70 of any size"
+    assert re.fullmatch(r"2: .*003\.jpg, .*007\.jpg", report["left out, not decodable"])
     assert (tmp_path / "mine-shards" / "index.json").read_text().count("class1") == 3  # two files, one class
     shard = next((tmp_path / "mine-shards").glob("train-*.shard"))
     shard.write_bytes(shard.read_bytes()[:-1])
     with pytest.raises(Damaged, match=r"not the \d+ bytes that were written"):
         shards_of(Place(tmp_path, "mine", 32, stream=True))
+
+
+def test_what_is_too_large_or_all_broken_is_named(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+
+    shutil.copytree(root / "mine", tmp_path / "imagenet")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)  # Pillow refuses what has twice as many
+    with pytest.raises(Damaged, match=r"none of the 72 images of the train part .*, the first: .*000\.jpg"):
+        look_at_data("imagenet", False, True, None, 9, tmp_path)
+    monkeypatch.undo()
+    assert look_at_data("folder:imagenet", True, False, None, 0, tmp_path)["training images"] == "72 of any size"
+    assert look_at_data("imagenet", False, True, None, 0, tmp_path)["test images"] == 18
+    assert look_at_data("imagenet", True, False, None, 0, tmp_path)["classes"] == 3
 
 
 def test_without_preparation_it_says_how(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -213,7 +234,7 @@ def test_a_search_in_pieces_sees_what_it_saw_in_one(images: Images, monkeypatch:
     whole, _ = batches.look(10, augmented=True)
     monkeypatch.setattr("benchmark.engine.loader.PIECE", 3)
     assert torch.equal(batches.look(10, augmented=True)[0], whole)
-    assert batches.loader.took() == (0.0, 0.0), "training did not wait for it"
+    assert batches.loader.took() == Took(), "training did not wait for it"
 
 
 def test_stopped_and_resumed_it_ends_in_the_same_weights(root: Path, tmp_path: Path, environment: Environment) -> None:
@@ -238,6 +259,20 @@ def test_stopped_and_resumed_it_ends_in_the_same_weights(root: Path, tmp_path: P
     assert pieces.network.weights_hash == whole.network.weights_hash
     assert whole.how.data_hash.startswith("files ")
     assert 0 < whole.cost.waiting < whole.cost.train
+    assert whole.cost.decoded == pieces.cost.decoded == 3 * 4 * 16, "epochs × steps × batch"
+    assert pieces.cost.waiting > 0
+    assert re.fullmatch(r"loader [\d.,]+ images/s, network [\d.,]+; input-bound: (yes|no)", whole.cost.inputs)
+
+
+def test_input_bound_is_what_waits_for_a_tenth_of_its_training() -> None:
+    cost = Cost(
+        **dict.fromkeys(("train", "search", "recover", "evaluate", "lost"), 1.0),
+        **{"training_macs": 1, "peak_memory": 1, "decoded": 36_000, "decoding": 0.5, "waiting": 0.1},
+    )
+    assert cost.inputs == "loader 20 images/s, network 5.3; input-bound: no"
+    bound = cost.model_copy(update={"waiting": 0.3})
+    assert bound.inputs == "loader 20 images/s, network 5.9; input-bound: yes"
+    assert cost.model_copy(update={"decoded": 0}).inputs == "", "images in memory"
 
 
 def test_workers_beside_each_other_decode_in_processes_of_their_own(root: Path, tmp_path: Path) -> None:

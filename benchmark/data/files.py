@@ -13,12 +13,13 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from benchmark.errors import Damaged
 
 Pixels = npt.NDArray[np.uint8]
 Box = tuple[float, float, float, float]
+UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what Pillow raises over broken files
 MARGIN = 256 / 224  # what evaluation decodes around the square it looks at
 AREA, SIDES, TRIES = (0.08, 1.0), (3 / 4, 4 / 3), 10
 
@@ -99,7 +100,7 @@ class Files:
         index = int(self.chosen[place])
         try:
             return Image.open(io.BytesIO(self.source.read(index)))
-        except (UnidentifiedImageError, OSError) as error:
+        except UNREADABLE as error:
             raise Damaged(f"{self.source.name(index)}: cannot be decoded ({error})") from error
 
     def _draft(self, image: Image.Image, scale: float) -> None:
@@ -112,7 +113,7 @@ class Files:
         inside = (max(0.0, left), max(0.0, top), min(float(image.width), right), min(float(image.height), bottom))
         try:
             resized = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box=inside)
-        except OSError as error:  # a file that ends early is found out only now
+        except UNREADABLE as error:  # a file that ends early is found out only now
             name = self.source.name(int(self.chosen[place]))
             raise Damaged(f"{name}: cannot be decoded ({error})") from error
         return np.asarray(resized).transpose(2, 0, 1)

@@ -37,6 +37,7 @@ class Images:
     normalise: tuple[tuple[float, ...], tuple[float, ...]]
     decoder: str
     listed: str = ""  # hash of what files there are, where pixels are made only when asked for
+    left_out: tuple[str, ...] = ()  # files that could not be decoded when the set was prepared
 
     @property
     def channels(self) -> int:

@@ -12,11 +12,11 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from benchmark import dataset
 from benchmark.data.archive import aside
-from benchmark.data.files import Files, Shards
+from benchmark.data.files import UNREADABLE, Files, Shards
 from benchmark.data.folder import find_tree, parts_of
 from benchmark.data.images import IMAGENET, Images, Labels, Place
 from benchmark.data.tree import Listed, classes_in, decoder, listing
@@ -42,7 +42,8 @@ def shards(place: Place) -> Images:
     index = json.loads(text)
     train, test = (_read(folder, part, index) for part in ("train", "test"))
     listed = f"shards {hashlib.sha256(text).hexdigest()[:16]}"
-    return Images(*train, *test, tuple(index["classes"]), IMAGENET, decoder(), listed=listed)
+    left_out = tuple(index["left out"])
+    return Images(*train, *test, tuple(index["classes"]), IMAGENET, decoder(), listed=listed, left_out=left_out)
 
 
 def _read(folder: Path, part: str, index: dict[str, dict[str, dict[str, int]]]) -> tuple[Files, Labels]:
@@ -63,11 +64,16 @@ def _make(tree: Path, folder: Path, skip: int) -> None:
         left_out: list[str] = []
         index: dict[str, object] = {"classes": classes, "short": SHORT, "quality": QUALITY, "decoder": decoder()}
         for part, where in (("train", train), ("test", test)):
-            index[part] = {"shards": _write(made, part, listing(where, classes), left_out, skip)}
+            index[part] = {"shards": _write(made, part, listing(where, classes), left_out)}
+        if len(left_out) > skip:
+            raise Damaged(
+                f"{len(left_out)} images cannot be decoded, {', '.join(left_out[:3])}{' …' if left_out[3:] else ''}; "
+                f"--skip-corrupt N leaves out as many as N, and names them in the index"
+            )
         write_safely(made / "index.json", json.dumps(index | {"left out": left_out}, indent=1).encode())
 
 
-def _write(folder: Path, part: str, files: Listed, left_out: list[str], skip: int) -> dict[str, int]:
+def _write(folder: Path, part: str, files: Listed, left_out: list[str]) -> dict[str, int]:
     """Shards of one part, and where each image lies in them; name of each shard -> its length."""
     sizes: dict[str, int] = {}
     table: list[tuple[int, int, int, int]] = []
@@ -75,11 +81,6 @@ def _write(folder: Path, part: str, files: Listed, left_out: list[str], skip: in
     for path, label, small in _small(files):
         if not small:
             left_out.append(str(path))
-            if len(left_out) > skip:
-                raise Damaged(
-                    f"{len(left_out)} images cannot be decoded, the last: {path}; "
-                    f"--skip-corrupt N leaves out as many as N, and names them in the index"
-                )
             continue
         if not name or sizes[name] >= SHARD:
             name = f"{part}-{len(sizes):05d}.shard"
@@ -88,6 +89,8 @@ def _write(folder: Path, part: str, files: Listed, left_out: list[str], skip: in
             file.write(small)
         table.append((len(sizes) - 1, sizes[name], len(small), label))
         sizes[name] += len(small)
+    if not table:
+        raise Damaged(f"none of the {len(files)} images of the {part} part can be decoded, the first: {files[0][0]}")
     np.save(folder / f"{part}.npy", np.array(table, dtype=np.int64))
     return sizes
 
@@ -108,7 +111,7 @@ def make_small(path: Path) -> bytes:
             if scale >= 2:
                 image.draft("RGB", (int(image.width / scale), int(image.height / scale)))
             whole = image.convert("RGB")
-    except (UnidentifiedImageError, OSError):
+    except UNREADABLE:
         return b""
     short = min(whole.size)
     if short > SHORT:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from PIL import Image, UnidentifiedImageError, features
+from PIL import Image, features
 
-from benchmark.data.files import Files, Tree
+from benchmark.data.files import UNREADABLE, Files, Tree
 from benchmark.data.images import Bytes, Labels
 from benchmark.errors import Damaged, UserError
 
@@ -74,7 +74,7 @@ def _open(path: Path) -> Image.Image:
     try:
         with Image.open(path) as file:
             return file.convert("RGB")
-    except (UnidentifiedImageError, OSError) as error:
+    except UNREADABLE as error:
         raise Damaged(f"{path}: cannot be decoded ({error})") from error
 
 

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +23,22 @@ AHEAD = 2  # batches a worker has ready
 PIECE = 64  # images that are decoded at once where no batch says how many
 
 
+@dataclass
+class Took:
+    """What training has had from a loader."""
+
+    images: int = 0
+    waited: float = 0.0  # seconds that it stood still for want of them
+    decoding: float = 0.0  # seconds that the decoders needed, all at work
+
+
 class Loader:
     """Batches of images that lie on disk: training crops keyed by (seed, epochs trained, step), or plain middles."""
 
     def __init__(self, size: int, seed: int, workers: int | None = None, ranks: Ranks = ALONE) -> None:
         self.size, self.seed, self.ranks = size, seed, ranks
         self.workers = max(1, WORKERS // ranks.size) if workers is None else workers
-        self._waited = self._decoding = 0.0  # seconds, since somebody asked
+        self._took = Took()  # since somebody asked
         self._next: tuple[int, int] | None = None  # epochs trained, step
         self._coming: Iterator[Decoded] = iter(())
 
@@ -43,8 +53,9 @@ class Loader:
         self._next = (trained, step + 1)
         start = time.perf_counter()
         images, seconds = next(self._coming)
-        self._waited += time.perf_counter() - start
-        self._decoding += seconds / max(1, self.workers)
+        self._took.images += len(images)
+        self._took.waited += time.perf_counter() - start
+        self._took.decoding += seconds / max(1, self.workers)
         return images
 
     def look(self, files: Files) -> Iterator[Tensor]:
@@ -57,12 +68,10 @@ class Loader:
         parts = _in_pieces(len(files), batch)
         yield from self._all(_Middles(files, parts, self.size), len(parts))
 
-    def took(self) -> tuple[float, float]:
-        """Since this was last asked: seconds that training stood still for want of images, and seconds that the
-        decoders, all at work, needed for them."""
-        waited, decoding = self._waited, self._decoding
-        self._waited = self._decoding = 0.0
-        return waited, decoding
+    def took(self) -> Took:
+        """Since this was last asked."""
+        took, self._took = self._took, Took()
+        return took
 
     def _all(self, dataset: Dataset[Decoded], pieces: int) -> Iterator[Tensor]:
         for images, _ in self._start(dataset, range(pieces)):

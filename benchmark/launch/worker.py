@@ -159,8 +159,11 @@ def _run(
     else:
         note_done(spec, folder)
         lease.give_back(stored.record.ending)
-        minutes = stored.record.cost.hours * 60
-        display.say(f"{stored.record.ending:8} {cell.name}: {stored.record.outcome.top1:.2f} %, {minutes:.1f} min")
+        cost = stored.record.cost
+        display.say(
+            f"{stored.record.ending:8} {cell.name}: {stored.record.outcome.top1:.2f} %, {cost.hours * 60:.1f} min"
+            + (f"; {cost.inputs}" if cost.inputs else "")
+        )
 
 
 def _why(error: Exception) -> str:

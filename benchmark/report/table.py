@@ -173,7 +173,9 @@ def _about(table: Table, rows: list[Row]) -> str:
     hours = fmean([s.cost.hours for s in timed(dense)]) if dense else None
     company = ", beside other runs" if any(s.shared for s in timed(dense)) else ""
     cost = f"; dense training {hours * 60:.1f} min{company}" if hours is not None else ""
-    return f"Dense network {macs} MACs, {records[0].network.params_dense:,} parameters{cost}; on {devices}."
+    inputs = (dense[0].record if dense else records[0]).cost.inputs
+    files = f" Images from files, first run: {inputs}." if inputs else ""
+    return f"Dense network {macs} MACs, {records[0].network.params_dense:,} parameters{cost}; on {devices}.{files}"
 
 
 CUT_NOTE = (

@@ -10,6 +10,7 @@ from benchmark.store import Store
 from benchmark.suite_file import known, read
 
 TEMPLATE = find.HERE / "method_template.py.txt"
+SHARDED = ("imagenet", "shards")
 Report = dict[str, Any]
 
 
@@ -65,7 +66,10 @@ def look_at_data(name: str, check: bool, prepare: bool, size: int | None, skip: 
     root = data_root(data)
     if not (check or prepare):
         return {"data set": name, "about": found.about, "looked for in": str(root), "next": "--check or --prepare"}
-    stream = name.startswith("shards:")
+    kind = name.partition(":")[0]
+    stream = kind in SHARDED or (kind == "folder" and size is None)
+    if skip and not (prepare and kind in SHARDED):
+        raise UserError("--skip-corrupt goes with --prepare of imagenet or shards:NAME, which read every image once")
     place = Place(root, name.partition(":")[2], size, offline=check, stream=stream, prepare=prepare, skip=skip)
     images = find.load(found)(place)
     of = "any size" if stream else "x".join(map(str, images.train.shape[1:]))
@@ -73,10 +77,15 @@ def look_at_data(name: str, check: bool, prepare: bool, size: int | None, skip: 
         "data set": name,
         "training images": f"{len(images.train)} of {of}",
         "test images": len(images.test),
+        **({"left out, not decodable": _some(images.left_out)} if images.left_out else {}),
         "classes": len(images.classes),
         "decoder": images.decoder,
         "hash of the pixels": images.hash,
     }
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return f"{len(names)}: {', '.join(names[:3])}{' …' if names[3:] else ''}"
 
 
 def show_things(what: str, methods_from: tuple[Path, ...]) -> Any:

@@ -113,6 +113,7 @@ def run_facts(stored: Stored) -> dict[str, Facts]:
             },
             "MACs to train": f"{cost.training_macs:.4g}",
             "MACs to search": f"{cost.search_macs:.4g}",
+            **({"images from files": cost.inputs} if cost.inputs else {}),
             "peak memory": f"{cost.peak_memory / 2**30:.2f} GiB",
         },
         "Environment": {
