@@ -57,7 +57,18 @@ def test_processes_that_die_before_they_begin_are_not_blamed_on_the_attempt_befo
     lease = Watch().claim(store.run_folder(cell.id), Holder.me("launch", ""))
     assert lease
     with pytest.raises(RuntimeError if wrote else Died, match="of today" if wrote else "processes died"):
-        train_together(cell, store, lease, StopAsked(None), False)
+        train_together(cell, "cpu", store, lease, StopAsked(None), False)
+
+
+def test_fewer_gpus_than_a_cell_wants_is_said_before_anything_starts(
+    tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    cell, store = both("dense"), make_desk(tmp_path, environment).store
+    lease = Watch().claim(store.run_folder(cell.id), Holder.me("launch", ""))
+    assert lease
+    with pytest.raises(UserError, match="trained by 2 GPUs, and this worker has 1"):
+        train_together(cell, "cuda", store, lease, StopAsked(None), False)
 
 
 def both(method: str, **options: Any) -> Cell:

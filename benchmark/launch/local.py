@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from benchmark.cell import Cell
 from benchmark.launch.desk import desk_for
 from benchmark.launch.lease import last_number
 from benchmark.launch.progress import Display
@@ -43,10 +44,10 @@ def run_beside(
     order: dict[str, Any] = {"store": str(store.root.resolve())}
     how = specs[0].how
     order |= {"how": asdict(how), "asked": [(spec.cell.id, spec.instead_of, spec.forced_by) for spec in specs]}
-    gpus, count = _gpus(how), min(jobs, len(specs))
-    order |= {"budget": budget, "debug": debug, "to_stderr": to_stderr, "share": -(-count // max(1, len(gpus)))}
+    blocks, count = blocks_of(how.device, [spec.cell for spec in specs]), min(jobs, len(specs))
+    order |= {"budget": budget, "debug": debug, "to_stderr": to_stderr, "share": sharing(count, blocks)}
     with stop.on_signals():
-        workers = [_start(order, _surroundings(how, k, gpus)) for k in range(count)]
+        workers = [_start(order, _surroundings(how, k, blocks)) for k in range(count)]
         claimed, deaths = _claims(specs, store), 0  # deaths in a row, since a cell was last begun
         while not stop():
             killed = [k for k, worker in enumerate(workers) if (worker.poll() or 0) < 0]
@@ -56,7 +57,7 @@ def run_beside(
                 if deaths > TRIES * len(workers):
                     stop.why = "workers die before they begin a cell"
                 for k in killed if not stop.why else []:
-                    workers[k] = _start(order, _surroundings(how, k, gpus))
+                    workers[k] = _start(order, _surroundings(how, k, blocks))
             elif all(worker.poll() is not None for worker in workers):
                 break
             time.sleep(0.1)
@@ -110,21 +111,29 @@ def _claims(specs: list[Spec], store: Store) -> int:
     return sum(last_number(store.run_folder(spec.cell.id)) for spec in specs)
 
 
-def _gpus(how: How) -> list[str]:
-    """Those that workers may have, by the names CUDA knows them under."""
-    if how.device == "cpu":
+def blocks_of(device: str, cells: list[Cell]) -> list[list[str]]:
+    """The GPUs that workers may have, by the names CUDA knows them under: as many together as a cell wants."""
+    if device == "cpu":
         return []
     named = [each for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
-    return named or [str(number) for number in range(torch.cuda.device_count())]
+    gpus = named or [str(number) for number in range(torch.cuda.device_count())]
+    width = max(cell.gpus for cell in cells)
+    whole = [gpus[start : start + width] for start in range(0, len(gpus) - width + 1, width)]
+    return whole or ([gpus] if gpus else [])  # too few: the cell that wants more will say so
 
 
-def _surroundings(how: How, place: int, gpus: list[str]) -> dict[str, str]:
-    """Threads and one device of its own, so that workers do not fight."""
+def sharing(workers: int, blocks: list[list[str]]) -> int:
+    """How many workers have one block of GPUs, or the processor, at most."""
+    return -(-workers // max(1, len(blocks)))
+
+
+def _surroundings(how: How, place: int, blocks: list[list[str]]) -> dict[str, str]:
+    """Threads and devices of its own, so that workers do not fight."""
     mine = {}
     if how.threads:
         mine = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(how.threads))
-    if gpus:
-        mine["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
+    if blocks:
+        mine["CUDA_VISIBLE_DEVICES"] = ",".join(blocks[place % len(blocks)])
     return mine
 
 

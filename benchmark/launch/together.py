@@ -7,10 +7,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from benchmark.cell import Cell
 from benchmark.engine import ranks
 from benchmark.engine.attempts import Attempts
-from benchmark.errors import Stopped
+from benchmark.errors import Stopped, UserError
 from benchmark.execute import assist, execute
 from benchmark.launch.desk import desk_for
 from benchmark.launch.lease import Lease
@@ -28,8 +30,10 @@ class Died(Exception):
     """One of the processes is gone, and torchrun has ended the others."""
 
 
-def train_together(cell: Cell, store: Store, lease: Lease, stop: StopAsked, force: bool) -> None:
+def train_together(cell: Cell, device: str, store: Store, lease: Lease, stop: StopAsked, force: bool) -> None:
     """The worker's side: start them, keep the lease alive, pass a wish to stop on."""
+    if device == "cuda" and (there := torch.cuda.device_count()) < cell.gpus:
+        raise UserError(f"it is to be trained by {cell.gpus} GPUs, and this worker has {there}")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={cell.gpus}"]
     command += ["-m", "benchmark", "rank", cell.id, str(store.root.resolve()), *(["--force"] if force else [])]
     attempts = Attempts(store.run_folder(cell.id))

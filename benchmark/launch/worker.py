@@ -137,7 +137,7 @@ def _run(
     force = is_due_afresh(spec, folder)
     try:
         if cell.gpus > 1:
-            train_together(cell, desk.store, lease, stop, force)
+            train_together(cell, desk.environment.device.type, desk.store, lease, stop, force)
             if not (stored := finished(spec, desk.store)):
                 raise RuntimeError("its processes ended well and left no record")
         else:

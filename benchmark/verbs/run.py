@@ -72,10 +72,10 @@ def run_suite(
     summary = None
     if todo:
         from benchmark.data.images import data_root
-        from benchmark.launch.local import run_beside, run_here
+        from benchmark.launch.local import blocks_of, run_beside, run_here, sharing
 
         if launcher == "process":
-            packed = max(packed, min(jobs, len(todo)))
+            packed = max(packed, sharing(min(jobs, len(todo)), blocks_of(device, [entry.cell for entry in todo])))
         how = How(
             device=device, mode=mode, threads=threads or (1 if jobs > 1 else None), packed=packed,
             data=str(data_root(data).resolve()), methods=tuple(str(path.resolve()) for path in methods_from),

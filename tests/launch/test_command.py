@@ -143,6 +143,11 @@ def test_workers_share_out_the_gpus_and_their_memory(monkeypatch: pytest.MonkeyP
     started.clear()
     local.run_beside(specs, Store(tmp_path), 2, budget=None, debug=False, to_stderr=False)
     assert [where["CUDA_VISIBLE_DEVICES"] for _, where in started] == ["GPU-b", "GPU-c"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7,8")
+    started.clear()
+    pairs = [*specs, Spec(tiny(gpus=2), replace(HOW, device="cuda"))]
+    local.run_beside(pairs, Store(tmp_path), 3, budget=None, debug=False, to_stderr=False)
+    assert [where["CUDA_VISIBLE_DEVICES"] for _, where in started] == ["4,5", "6,7", "4,5"], "as many as a cell wants"
     started.clear()
     local.run_beside(
         [replace(spec, how=HOW) for spec in specs], Store(tmp_path), 2, budget=None, debug=False, to_stderr=False
