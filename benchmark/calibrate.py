@@ -12,7 +12,10 @@ from benchmark.engine.environment import prepare
 from benchmark.engine.precision import autocast
 
 # Where a data set's own facts do not say it: training images an epoch, for the estimate alone.
-IMAGES = {"digits": 1437, "cifar10": 50_000, "cifar100": 50_000, "cifar10-jpeg": 50_000, "caltech101": 6_982}
+IMAGES = {
+    **{"digits": 1437, "cifar10": 50_000, "cifar100": 50_000, "cifar10-jpeg": 50_000, "caltech101": 6_982},
+    "imagenet": 1_281_167,
+}
 STEPS, SECONDS = 3, 1.0  # so many steps, or as many as fit in that time
 BATCH = {"cpu": 32, "cuda": 128}  # of 32 × 32 pixels: enough to be busy, and no more
 
@@ -21,7 +24,7 @@ def hours_per_epoch(cell: Cell, device: str = "auto", threads: int | None = None
     facts = find.datasets()[cell.data.partition(":")[0]].facts
     shape = facts.get("shape") or (3, 224, 224)
     side, recipe = cell.recipe.size or shape[1], cell.recipe
-    count = recipe.epoch_images or IMAGES.get(cell.data, 0) - recipe.validation
+    count = recipe.epoch_images or IMAGES.get(cell.data.rpartition(":")[2], 0) - recipe.validation
     if count <= 0:
         return None  # nobody knows how many images there are before they are there
     image = (shape[0], side, side)

@@ -109,7 +109,7 @@ class Recipe(Spec):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     test_every: Positive = 10  # and after each of the last ten epochs
     channels_last: bool = True
-    compile: bool = False  # torch.compile: other bits, fewer seconds a step, half a minute once and after each cut
+    compile: bool = False  # torch.compile: other bits, fewer seconds a step, a minute or two once and after each cut
     LATER = ("compile",)
 
     @model_validator(mode="after")

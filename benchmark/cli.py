@@ -5,6 +5,7 @@ Imports stand inside the verbs, so that `table`, `status` and `check` start with
 
 import gc
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -316,10 +317,12 @@ def report(
 
 @app.command()
 def bench(
-    networks: Annotated[list[str] | None, typer.Argument(help="Networks to time; else one of each family.")] = None,
+    networks: Annotated[
+        list[str] | None, typer.Argument(help="Networks to time, any of `show models`; else one of each family.")
+    ] = None,
     device: Device = "auto",
     threads: Threads = None,
-    compile: Annotated[bool, typer.Option("--compile", help="torch.compile too: half a minute a network.")] = False,
+    compile: Annotated[bool, typer.Option("--compile", help="torch.compile too: a minute or two a network.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Images a second of a training step here: the plain loop, the engine, and compiled."""
@@ -382,6 +385,9 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         typer.echo(f"prunebench: {error}", err=True)
         sys.exit(error.exit_code)
+    except BrokenPipeError:  # whoever reads has read enough: `prunebench status … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,15 @@ from benchmark.bench import plain
 from benchmark.cell import Recipe, Sgd, WarmCosine
 from benchmark.data.images import CIFAR10, Images
 from benchmark.engine.batches import Batches
-from benchmark.engine.environment import Mode, prepare
+from benchmark.engine.environment import Environment, Mode, prepare
 from benchmark.engine.precision import autocast
 from benchmark.engine.training import Trainer
 from benchmark.network import count, cuts
 from benchmark.network.channels import Channels
+from benchmark.network.masks import hold_zeros, zero_lowest
 from benchmark.network.targets import choose
 
-SHAPE, CLASSES, BATCH, ROUNDS = (3, 32, 32), 10, 128, 3
+CLASSES, BATCH, ROUNDS = 10, 128, 3
 CUT = ", half its MACs cut"
 NETWORKS = ("resnet20", "resnet56", f"resnet56{CUT}", "vgg16", "mobilenetv2_cifar", "vit_cifar")
 WORKERS = (0, 2)
@@ -38,9 +39,12 @@ class Speed:
     eager: float
     graph: float | None  # the step as a CUDA graph
     fast: float  # in the mode that promises no equal bits; all else is `repeatable`
+    masked: float  # nine tenths of the weights held at zero after every step, by a new ranking: One-Cycle's callbacks
+    plain_layout: float | None  # on a GPU: eager, not channels last
     compiled: float | None
     compile_seconds: float | None
     share_of_peak: float  # of what a large matrix product reaches here in the same precision
+    peak_memory: int  # bytes; on a CPU of the whole process so far
 
     @property
     def engine(self) -> float:
@@ -62,15 +66,23 @@ class Speed:
         return asdict(self) | {"ratio": self.ratio, "break_even_images": self.break_even}
 
 
-def speed_of(name: str, device: torch.device, *, compile: bool, seconds: float = 2.0) -> Speed:
+def speed_of(name: str, here: Environment, *, compile: bool, seconds: float = 2.0) -> Speed:
+    device = here.device
     rounds = {workers: _plain(name, workers, device, seconds) for workers in WORKERS}
+    here.forget_peak_memory()
     eager = trainer(name, device)
     recorded, eager.captures = eager.captures, False
     rate = best(eager, seconds)
-    graph, compiled, spent = None, None, None
+    graph, nchw, compiled, spent = None, None, None, None
     if recorded:
         eager.captures = True
         graph = best(eager, seconds)
+    memory = here.peak_memory()
+    masked = best(eager, seconds, masks=True)
+    if recorded:
+        other = trainer(name, device, channels_last=False)
+        other.captures = False
+        nchw = best(other, seconds)
     with mode(device, "fast"):
         fast = best(trainer(name, device), seconds)
     if compile:
@@ -79,8 +91,9 @@ def speed_of(name: str, device: torch.device, *, compile: bool, seconds: float =
         other.epoch(0)  # the first step compiles
         spent = max(0.0, time.perf_counter() - start - other.batches.steps * BATCH / rate)
         compiled = best(other, seconds)
-    macs = 3 * count.macs(eager.network, SHAPE)
-    return Speed(name, rounds, rate, graph, fast, compiled, spent, 2 * macs * (graph or rate) / peak(device))
+    flops = 6 * count.macs(eager.network, shape_of(name))
+    share = flops * (graph or rate) / peak(device)
+    return Speed(name, rounds, rate, graph, fast, masked, nchw, compiled, spent, share, memory)
 
 
 @contextmanager
@@ -92,7 +105,9 @@ def mode(device: torch.device, other: Mode) -> Iterator[None]:
         prepare(device.type, "repeatable")
 
 
-def trainer(name: str, device: torch.device, *, compile: bool = False, steps: int = 4) -> Trainer:
+def trainer(
+    name: str, device: torch.device, *, compile: bool = False, channels_last: bool = True, steps: int = 4
+) -> Trainer:
     recipe = Recipe(
         epochs=100,
         batch=BATCH,
@@ -101,15 +116,21 @@ def trainer(name: str, device: torch.device, *, compile: bool = False, steps: in
         augment=("crop4", "flip"),
         precision="bf16",
         compile=compile,
+        channels_last=channels_last,
     )
-    return Trainer(build(name), Batches(pictures(BATCH * steps), recipe, 0, device), recipe)
+    return Trainer(build(name), Batches(pictures(BATCH * steps, shape_of(name)), recipe, 0, device), recipe)
+
+
+def shape_of(name: str) -> tuple[int, int, int]:
+    shape: tuple[int, int, int] = find.models()[name.removesuffix(CUT)].facts["input"]
+    return shape
 
 
 def build(name: str) -> nn.Module:
     torch.manual_seed(0)
     network: nn.Module = find.load(find.models()[name.removesuffix(CUT)])(CLASSES)
     if name.endswith(CUT):
-        channels = Channels(network, SHAPE, CLASSES)
+        channels = Channels(network, shape_of(name), CLASSES)
         draw = torch.Generator().manual_seed(0)
         scores = {name: torch.rand(group.width, generator=draw) for name, group in channels.groups.items()}
         cuts.apply(network, channels.cut(network, choose(channels.groups, channels.costs, scores, "macs", 0.5)))
@@ -117,18 +138,21 @@ def build(name: str) -> nn.Module:
 
 
 @lru_cache
-def pictures(n: int) -> Images:
+def pictures(n: int, shape: tuple[int, int, int]) -> Images:
     draw = np.random.default_rng(0)
-    images = draw.integers(0, 256, (n, *SHAPE), dtype=np.uint8)
+    images = draw.integers(0, 256, (n, *shape), dtype=np.uint8)
     labels = draw.integers(0, CLASSES, n)
     return Images(images, labels, images[:500], labels[:500], tuple("0123456789"), CIFAR10, "none")
 
 
-def best(engine: Trainer, seconds: float) -> float:
-    """The best of three rounds, after one that warms up."""
-    engine.epoch(0)
-    epochs = max(1, round(seconds / timed(lambda: engine.epoch(0))))
-    rounds = (timed(lambda: [engine.epoch(0) for _ in range(epochs)]) for _ in range(ROUNDS))
+def best(engine: Trainer, seconds: float, *, masks: bool = False) -> float:
+    """The best of three rounds, after one that warms up. `masks`: what One-Cycle Pruning does at every step."""
+    epoch = partial(engine.epoch, 0)
+    if masks:
+        epoch = partial(epoch, grads=lambda n, now: hold_zeros(n), weights=lambda n, now: zero_lowest(n, 0.9))
+    epoch()
+    epochs = max(1, round(seconds / timed(epoch)))
+    rounds = (timed(lambda: [epoch() for _ in range(epochs)]) for _ in range(ROUNDS))
     return BATCH * engine.batches.steps * epochs / min(rounds)
 
 
@@ -139,7 +163,7 @@ def timed(work: Callable[[], Any]) -> float:
 
 
 def _plain(name: str, workers: int, device: torch.device, seconds: float) -> float:
-    data = pictures(BATCH * 16)
+    data = pictures(BATCH * 16, shape_of(name))
     assert isinstance(data.train, np.ndarray)
     arguments = (data.train, data.train_labels, workers)
     first = plain.images_per_second(build(name), *arguments, 2, device)
@@ -148,13 +172,14 @@ def _plain(name: str, workers: int, device: torch.device, seconds: float) -> flo
 
 
 @lru_cache
-def peak(device: torch.device, side: int = 2048) -> float:
-    """FLOPs a second of a large product of bf16 matrices, computed as a run does it here."""
+def peak(device: torch.device) -> float:
+    """FLOPs a second of large products of bf16 matrices, computed as a run does it here."""
+    side, times = (8192, 10) if device.type == "cuda" else (2048, 1)  # so long that nobody sees the waiting
     a = torch.randn(side, side, device=device, dtype=torch.bfloat16)
 
-    def product() -> float:
-        return (a @ a)[0, 0].item()  # reading one number waits for all of them
+    def products() -> float:
+        return [a @ a for _ in range(times)][-1][0, 0].item()  # reading one number waits for all of them
 
     with autocast(device, "bf16"):
-        product()
-        return 2 * side**3 / min(timed(product) for _ in range(5))
+        products()
+        return 2 * side**3 * times / min(timed(products) for _ in range(5))

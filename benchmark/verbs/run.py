@@ -190,7 +190,9 @@ def _say(report: Report, as_json: bool) -> None:
     for line in report["cells"]:
         hours = "" if line["hours"] is None else f"  {60 * line['hours']:8.2f} min ({line['from']})"
         print(f"{line['state']:8}{line['id']}  {line['cell']}{hours}  {line['why']}".rstrip())
-    print(f"{report['counts']}; about {report['hours']:.2f} hours on this machine, one cell after the other")
+    unknown = sum(line["hours"] is None and line["state"] in ("pending", "stale") for line in report["cells"])
+    rest = f"; nobody knows what {unknown} of them cost before their images are there" if unknown else ""
+    print(f"{report['counts']}; about {report['hours']:.2f} hours on this machine, one cell after the other{rest}")
 
 
 def seconds_of(text: str) -> float:

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmark import find
+from benchmark.engine.precision import rounds
 from benchmark.network import cuts, scoring
 from benchmark.network.channels import Channels
 from benchmark.network.groups import find_groups
@@ -33,8 +34,9 @@ def test_one_selection_step(name: str, benchmark: Any) -> None:
     channels = Channels(network, SHAPE, 10, name)
     last = images[0].contiguous(memory_format=torch.channels_last), images[1]
     spent: list[int] = []
+    bf16 = not rounds("cpu")  # as a run does
     view = View(
-        network, lambda count, augmented: last, torch.Generator(), channels, {}, "macs", bf16=True, spend=spent.append
+        network, lambda count, augmented: last, torch.Generator(), channels, {}, "macs", bf16=bf16, spend=spent.append
     )
     how = (0.5, POOL, "most_similar", 0.01, "macs", 0.75, IMAGES, False, False, 4.0)
     with torch.no_grad():
@@ -56,6 +58,7 @@ def test_one_selection_step(name: str, benchmark: Any) -> None:
     fast = benchmark.stats.stats.median
     different = len({(group, gone) for *_, group, gone in candidates})
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    benchmark.extra_info |= {"plain": all_of_it, "ratio": all_of_it / fast, "ratio in fp32": all_of_it / fp32}
     print(f"\n{name}, one step: {len(candidates)} candidates, {different} different; plain {all_of_it:.1f} s, ")
     print(f"fast {fast:.2f} s: {all_of_it / fast:.1f} times (in fp32 {all_of_it / fp32:.1f} times); ")
     whole = len(candidates) * IMAGES * channels.costs.dense["macs"]

@@ -61,6 +61,7 @@ def test_the_search_against_copy_and_rebuild(view: View, benchmark: Any) -> None
         walked = [_timed(view) for _ in range(20)]
     fast = benchmark.stats.stats.median if benchmark.stats else min(walked)
     walk = sorted(walked)[len(walked) // 2]
+    benchmark.extra_info |= {"threshold": fast, "walk": walk, "copy and rebuild": rebuilt, "ratio": rebuilt / fast}
     print(f"\nResNet-56, one search: {1000 * fast:.1f} ms by threshold, {1000 * walk:.1f} ms by walking;")
     print(f"copy and rebuild {1000 * rebuilt:.0f} ms ({rebuilding.probes} probes): {rebuilt / fast:.0f} times")
 
