@@ -15,9 +15,7 @@ from benchmark.calibrate import hours_per_epoch
 from benchmark.cli import main
 from benchmark.errors import UserError
 from benchmark.find import ROOT
-from benchmark.suite import plan
-from benchmark.suite_file import read
-from tests.conftest import SUITE
+from tests.conftest import SUITE, recipe, tiny
 from tests.forked import prunebench
 
 
@@ -151,8 +149,8 @@ def test_a_method_may_lie_anywhere_even_inside_the_checkout(ran: Path) -> None:
 
 
 def test_a_set_whose_size_nobody_knows_has_no_estimate() -> None:
-    cells = [plan(read(name))[0].cell for name in ("imagenet", "cifar10-jpeg")]
-    unknown, known = (hours_per_epoch(cell, "cpu", 1) for cell in cells)
+    whole = recipe(epoch_images=None)
+    unknown, known = (hours_per_epoch(tiny(data=data, recipe=whole), "cpu", 1) for data in ("folder:mine", "digits"))
     assert unknown is None
     assert known
     assert known > 0
