@@ -13,7 +13,11 @@ from benchmark.engine.precision import autocast
 
 # Where a data set's own facts do not say it: training images an epoch, for the estimate alone.
 IMAGES = {
-    **{"digits": 1437, "cifar10": 50_000, "cifar100": 50_000, "cifar10-jpeg": 50_000, "caltech101": 6_982},
+    "digits": 1437,
+    "cifar10": 50_000,
+    "cifar100": 50_000,
+    "cifar10-jpeg": 50_000,
+    "caltech101": 6_982,
     "imagenet": 1_281_167,
 }
 STEPS, SECONDS = 3, 1.0  # so many steps, or as many as fit in that time

@@ -9,9 +9,7 @@ import torch
 from benchmark.bench import step
 from benchmark.engine.environment import prepare
 from benchmark.engine.training import Trainer
-from benchmark.network.channels import Channels
 from benchmark.network.masks import hold_zeros, lowest_at_once, lowest_one_by_one, zero_lowest
-from benchmark.network.targets import choose
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="only a CUDA GPU can show it")
 MODEL = "resnet20"
@@ -30,11 +28,7 @@ def trained(captures: bool, **callbacks: Any) -> Trainer:
     assert trainer.captures
     trainer.captures = captures
     trainer.epoch(0, **callbacks)
-    channels = Channels(trainer.network, step.shape_of(MODEL), step.CLASSES)
-    draw = torch.Generator().manual_seed(0)
-    scores = {name: torch.rand(group.width, generator=draw) for name, group in channels.groups.items()}
-    kept = choose(channels.groups, channels.costs, scores, "macs", 0.5)
-    trainer.cut(channels.cut(trainer.network, kept))
+    trainer.cut(step.half_of(MODEL, trainer.network))
     before = trainer.captured
     trainer.epoch(1, **callbacks)
     assert (trainer.captured is not before) == captures, "recorded anew after a cut"

@@ -44,7 +44,7 @@ class Speed:
     compiled: float | None
     compile_seconds: float | None
     share_of_peak: float  # of what a large matrix product reaches here in the same precision
-    peak_memory: int  # bytes; on a CPU of the whole process so far
+    peak_memory: int  # bytes, eager and as a graph; on a CPU of the whole process
 
     @property
     def engine(self) -> float:
@@ -130,11 +130,16 @@ def build(name: str) -> nn.Module:
     torch.manual_seed(0)
     network: nn.Module = find.load(find.models()[name.removesuffix(CUT)])(CLASSES)
     if name.endswith(CUT):
-        channels = Channels(network, shape_of(name), CLASSES)
-        draw = torch.Generator().manual_seed(0)
-        scores = {name: torch.rand(group.width, generator=draw) for name, group in channels.groups.items()}
-        cuts.apply(network, channels.cut(network, choose(channels.groups, channels.costs, scores, "macs", 0.5)))
+        cuts.apply(network, half_of(name, network))
     return network
+
+
+def half_of(name: str, network: nn.Module) -> list[cuts.Slices]:
+    """What cuts half of its MACs, channels drawn at random."""
+    channels = Channels(network, shape_of(name), CLASSES)
+    draw = torch.Generator().manual_seed(0)
+    scores = {name: torch.rand(group.width, generator=draw) for name, group in channels.groups.items()}
+    return channels.cut(network, choose(channels.groups, channels.costs, scores, "macs", 0.5))
 
 
 @lru_cache
