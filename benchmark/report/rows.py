@@ -6,7 +6,7 @@ records say and nothing of the code or machine at hand, so equal records give eq
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, stdev
 
@@ -156,9 +156,9 @@ def _rows_of_block(places: list[Planned], found: dict[str, list[Stored]], store:
             newest = max((s.record.finished for s in records), default="")
             left_out = any(s.record.finished > newest for s in of_line)
             flags = _flags(mine, records, dense, diverged, left_out)
-            cell, recovered = mine[0].cell, [_recover_macs(s, store) for s in records]
-            row = Row(cell.data, cell.model, label, kind, target, len(mine), tuple(records), tuple(dense), flags)
-            rows.append(replace(row, recover_macs=_mean(recovered)))
+            cell, recovered = mine[0].cell, _mean([_recover_macs(s, store) for s in records])
+            of = (cell.data, cell.model, label, kind, target)
+            rows.append(Row(*of, len(mine), tuple(records), tuple(dense), flags, recovered))
     return rows
 
 
