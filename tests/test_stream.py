@@ -98,6 +98,14 @@ def test_pixels_do_not_depend_on_who_decodes(images: Images) -> None:
     assert not torch.equal(Loader(32, 5, 1).crops(images.train, order, 16, 1, 0), batches[0][0])  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("wanted", "processes", "each"), [(0, 1, 0), (0, 2, 0), (1, 2, 1), (5, 1, 5), (5, 2, 2)])
+def test_processes_of_one_cell_share_the_workers(
+    wanted: int, processes: int, each: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.engine.loader.WORKERS", wanted)
+    assert Loader(32, 0, ranks=Ranks(0, processes)).workers == each, "at least one, unless none are wanted"
+
+
 def test_the_loader_draws_nothing_from_the_generator_of_others(images: Images) -> None:
     torch.manual_seed(0)
     Loader(32, 5, 1).crops(images.train, torch.arange(16), 16, 0, 0)  # type: ignore[arg-type]

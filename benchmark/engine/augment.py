@@ -13,16 +13,12 @@ from torch.nn import functional as F
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
+from benchmark.engine.transfer import onto
 from benchmark.errors import UnknownName
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 Operation = Callable[[Tensor, float], Tensor]
 Shear = tuple[float, float]
-
-
-def onto(device: torch.device, drawn: Tensor) -> Tensor:
-    """What the host drew, on the device; without waiting for what the device is doing."""
-    return drawn.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else drawn.to(device)
 
 
 def crop4(images: Tensor, draw: torch.Generator) -> Tensor:

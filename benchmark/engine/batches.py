@@ -11,9 +11,10 @@ from benchmark.canonical import digest
 from benchmark.cell import Recipe
 from benchmark.data.files import Files
 from benchmark.data.images import Bytes, Images, Labels
-from benchmark.engine.augment import augments, onto
+from benchmark.engine.augment import augments
 from benchmark.engine.loader import Loader
 from benchmark.engine.ranks import ALONE, Ranks
+from benchmark.engine.transfer import onto
 from benchmark.errors import UserError
 
 Part = tuple[Tensor | Files, Tensor]  # images and labels
@@ -85,11 +86,18 @@ class Batches:
         draw, mine = generator("augment", self.seed, trained, step), self.ranks.part(len(chosen))
         if isinstance(self.train, Files):
             own = onto(self.device, self.loader.crops(self.train, order, len(chosen), trained, step))
-            whole = own if len(own) == len(chosen) else own.new_zeros(len(chosen), *own.shape[1:])
-            whole[mine] = own
+            whole = self._in_place(own, mine, len(chosen))
         else:
             whole = self._sized(self.train[chosen])
         return self._normalised(self._augmented(whole, draw)[mine]), self.train_labels[chosen[mine]]
+
+    def _in_place(self, own: Tensor, mine: slice, count: int) -> Tensor:
+        """A share of a batch where it stands in it; an augmentation draws for every image of the batch."""
+        if len(own) == count:
+            return own
+        whole = own.new_zeros(count, *own.shape[1:])
+        whole[mine] = own
+        return whole
 
     def plain(self, part: Part) -> Iterator[tuple[Tensor, Tensor]]:
         """Un-augmented, in order: for evaluation."""

@@ -37,7 +37,7 @@ class Loader:
 
     def __init__(self, size: int, seed: int, workers: int | None = None, ranks: Ranks = ALONE) -> None:
         self.size, self.seed, self.ranks = size, seed, ranks
-        self.workers = max(1, WORKERS // ranks.size) if workers is None else workers
+        self.workers = _share_of(WORKERS, ranks.size) if workers is None else workers
         self._took = Took()  # since somebody asked
         self._next: tuple[int, int] | None = None  # epochs trained, step
         self._coming: Iterator[Decoded] = iter(())
@@ -109,6 +109,11 @@ class _Middles(Dataset[Decoded]):
         start = time.perf_counter()
         middles = np.stack([self.files.middle(int(i), self.size) for i in self.parts[number]])
         return torch.from_numpy(middles), time.perf_counter() - start
+
+
+def _share_of(workers: int, processes: int) -> int:
+    """Of a machine's workers, those of one process: one at least, unless none are wanted."""
+    return max(1, workers // processes) if workers else 0
 
 
 def _in_pieces(count: int, size: int) -> list[Places]:

@@ -6,6 +6,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
+from benchmark.engine.transfer import onto
 from benchmark.network.groups import is_attention
 
 Score = Callable[[str, Tensor], Tensor]
@@ -65,7 +66,7 @@ def lowest_at_once(scores: list[Tensor], counts: list[int]) -> list[Tensor]:
     its kthvalue may give any of several equal places. It is never waited for."""
     sizes = [each.numel() for each in scores]
     device, total = scores[0].device, sum(sizes)
-    size, starts, count = _onto(device, [sizes, [0, *accumulate(sizes)][:-1], counts])
+    size, starts, count = onto(device, torch.tensor([sizes, [0, *accumulate(sizes)][:-1], counts]))
     layers = torch.arange(len(sizes), device=device).repeat_interleave(size, output_size=total)
     keys = (layers << 32) + _ordered(torch.cat([each.flatten() for each in scores]))  # by layer, then by score
     in_order = keys.sort().values
@@ -82,12 +83,6 @@ def _ordered(scores: Tensor) -> Tensor:
     """Whole numbers in the order of these floats: their bits, the lower ones of negatives turned round."""
     bits = (scores + 0.0).view(torch.int32).long()  # -0.0 is 0.0
     return torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
-
-
-def _onto(device: torch.device, rows: list[list[int]]) -> Tensor:
-    """Without waiting for it: a copy from pinned memory takes its turn."""
-    there = torch.tensor(rows)
-    return (there.pin_memory() if device.type == "cuda" else there).to(device, non_blocking=True)
 
 
 @torch.no_grad()
