@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from benchmark.network.criteria import Criterion as Criterion
     from benchmark.network.criteria import scaled_square as scaled_square
     from benchmark.network.criteria import scores as scores
+    from benchmark.network.criteria import usual as usual
     from benchmark.network.groups import Group as Group
     from benchmark.network.masks import hold_zeros as hold_zeros
     from benchmark.network.masks import prunable as prunable
@@ -46,6 +47,7 @@ FACE = {
     "prune_along": "benchmark.network.schedules",
     "scaled_square": "benchmark.network.criteria",
     "scores": "benchmark.network.criteria",
+    "usual": "benchmark.network.criteria",
 }
 __all__ = [
     "NEAR",
@@ -65,6 +67,7 @@ __all__ = [
     "prune_along",
     "scaled_square",
     "scores",
+    "usual",
     "zero_lowest",
 ]
 

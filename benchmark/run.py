@@ -42,6 +42,7 @@ from benchmark.network import masks
 from benchmark.network.channels import Channels
 from benchmark.network.cuts import Kept
 from benchmark.network.groups import Groups
+from benchmark.network.targets import CAP, check_reach
 from benchmark.parent import Parent
 from benchmark.view import View
 
@@ -185,6 +186,11 @@ class Run:
             self.epochs = max(1, round(times * self.epochs))
 
         self._call("stretch", [times], work)
+
+    def check_reach(self, *, cap: float = CAP, round_to: int = 1) -> None:
+        """Refuse, before anything is trained for it, a target that no cut within these limits can meet."""
+        if self.channels:
+            check_reach(self.groups, self.channels.costs, self.kind, self.target, cap=cap, round_to=round_to)
 
     def macs_to_train(self, epochs: int) -> int:
         """What so many epochs cost with the network as it is now; a backward pass counts as two forward."""

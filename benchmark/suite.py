@@ -135,6 +135,11 @@ def with_parents(
         roles["start"], before = start.id, [*before, start]
     if name := cell.method.config.get(facts.get("architecture", "")):
         other = _of(str(name), methods, methods_from, where)
+        removes = find.pick("method", other.name, find.methods(methods_from), where).facts.get("removes", ())
+        if cell.remove and cell.remove.kind not in removes:
+            raise UserError(
+                f"{where}{cell.method.name}: of = {name!r} removes no {cell.remove.kind}; it has no widths to take"
+            )
         found, earlier = with_parents(cell.model_copy(update={"method": other}), methods, methods_from, where)
         roles["architecture_of"], before = found.id, [*before, *earlier, found]
     return (cell.model_copy(update={"parents": roles}) if roles else cell), tuple(before)

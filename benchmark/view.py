@@ -1,7 +1,7 @@
 """What a method's search may look at. It looks and changes nothing; test images are out of its reach."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from benchmark.errors import UserError
 from benchmark.network.channels import Channels
+from benchmark.network.costs import WITH_NORMS
 from benchmark.network.cuts import Kept
 from benchmark.network.groups import Group, Groups
 from benchmark.network.scoring import GIB, Gone, can_be_silenced, losses
@@ -59,6 +60,10 @@ class View:
         """What to keep so that `amount` of the dense network (in the cell's unit) is gone, lowest scores first."""
         channels = self._channels()
         return choose(channels.groups, channels.costs, scores, self.kind, amount, cap=cap, round_to=round_to)
+
+    def counting_norms(self) -> "View":
+        """The same look, but a target in MACs counts biases and normalisation too, as some papers do."""
+        return replace(self, kind=WITH_NORMS) if self.kind == "macs" else self
 
     @property
     def removed(self) -> float:

@@ -6,11 +6,19 @@ the learning rate is low already.
 Expected:  OCSPruner's claim is that this costs more for no more accuracy (ResNet-50: 1.28 to 1.41 times).
 """
 
-from benchmark import Criterion, Run, lowest, method
+from typing import Literal
+
+from benchmark import Run, lowest, method, usual
 
 
 @method(removes={"macs", "params", "channels"}, version=1, start="pretrain")
-def finetune_one_shot(run: Run, *, pretrain: float = 0.5, by: Criterion = "group_norm") -> None:
+def finetune_one_shot(
+    run: Run,
+    *,
+    pretrain: float = 0.5,
+    by: Literal["group_norm", "l1", "l2", "scaled_square", "fpgm", "bn_scale", "lamp", "random"] = "group_norm",
+) -> None:
+    run.check_reach()
     run.start_from_dense()
-    run.cut(run.ask(lowest, by, "mean", run.target))
+    run.cut(run.ask(lowest, by, usual(by), run.target))
     run.train()

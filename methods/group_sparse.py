@@ -19,6 +19,7 @@ from benchmark import Now, Run, View, lowest, method, scores
 def group_sparse(
     run: Run, *, pretrain: float = 0.4, sparse: float = 0.3, reg: float = 5e-4, alpha: float = 4.0
 ) -> None:
+    run.check_reach()
     run.start_from_dense()
     for _ in range(max(1, round(sparse * run.epochs))):
         run.train(1, grads=push(run, run.ask(strengths, alpha), reg))

@@ -10,8 +10,10 @@ from benchmark import Criterion, Run, method, prune_along
 
 
 @method(removes={"weights", "macs", "params", "channels"}, version=1)
-def iterative(run: Run, *, n: int = 3, start: float = 0.2, by: Criterion | None = None) -> None:
-    prune_along(run, lambda t: fraction(t, n, start), by=by)
+def iterative(
+    run: Run, *, n: int = 3, start: float = 0.2, by: Criterion | None = None, round_to: int | None = None
+) -> None:
+    prune_along(run, lambda t: fraction(t, n, start), by=by, round_to=round_to)
 
 
 def fraction(t: float, n: int = 3, start: float = 0.2) -> float:

@@ -14,8 +14,10 @@ from benchmark import Criterion, Run, method, prune_along
 
 
 @method(removes={"weights", "macs", "params", "channels"}, version=1)
-def one_cycle(run: Run, *, alpha: float = 14.0, beta: float = 5.0, by: Criterion | None = None) -> None:
-    prune_along(run, lambda t: fraction(t, alpha, beta), by=by)
+def one_cycle(
+    run: Run, *, alpha: float = 14.0, beta: float = 5.0, by: Criterion | None = None, round_to: int | None = None
+) -> None:
+    prune_along(run, lambda t: fraction(t, alpha, beta), by=by, round_to=round_to)
 
 
 def fraction(t: float, alpha: float = 14.0, beta: float = 5.0) -> float:

@@ -9,8 +9,8 @@ from benchmark import Criterion, Run, method, prune_along
 
 
 @method(removes={"weights", "macs", "params", "channels"}, version=1)
-def one_shot(run: Run, *, start: float = 0.4, by: Criterion | None = None) -> None:
-    prune_along(run, lambda t: fraction(t, start), by=by)
+def one_shot(run: Run, *, start: float = 0.4, by: Criterion | None = None, round_to: int | None = None) -> None:
+    prune_along(run, lambda t: fraction(t, start), by=by, round_to=round_to)
 
 
 def fraction(t: float, start: float = 0.4) -> float:

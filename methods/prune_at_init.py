@@ -22,6 +22,7 @@ def prune_at_init(
     normalise: Literal["none", "mean", "max"] = "mean",
     images: int = 256,
 ) -> None:
+    run.check_reach()
     if by == "snip":
         run.cut(run.ask(snip, normalise, run.target, images))
     else:

@@ -14,8 +14,11 @@ from benchmark.engine.training import Trainer
 from benchmark.errors import UserError
 from benchmark.network import count, cuts
 from benchmark.network.channels import Channels
+from benchmark.network.costs import WITH_NORMS
+from benchmark.network.criteria import TAYLOR, scores, usual
 from benchmark.network.groups import Groups
-from benchmark.network.targets import choose, least_width
+from benchmark.network.targets import check_reach, choose, least_width
+from benchmark.view import View
 
 TINY = ["resnet_tiny", "vgg_tiny", "mobilenetv2_tiny", "vit_tiny"]
 CUT = [
@@ -366,6 +369,111 @@ def test_a_target_out_of_reach_is_one_clear_line() -> None:
     says = r"no cut removes 80 % of the macs: with at most 30 % of each group gone it ends at \d\d\.\d\d %"
     with pytest.raises(UserError, match=says):
         choose(RESNET.groups, RESNET.costs, drawn(RESNET.groups), "macs", 0.8, cap=0.3)
+
+
+def test_what_nobody_reads_is_an_output_and_protected() -> None:
+    """Whether the classifier is linear or a convolution."""
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 10, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert list(Channels(network, (3, 8, 8), 10).groups) == ["0"]
+
+
+def test_an_images_own_channels_are_nobodys_to_cut() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 3, 3, groups=3), nn.Conv2d(3, 8, 1), nn.Flatten(), nn.Linear(8 * 4, 10))
+    assert list(Channels(network, (3, 4, 4), 10).groups) == ["1"]
+
+
+class TwoAndThree(nn.Module):
+    """Two coupled convolutions, in two groups and in three."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(3, 12, 1)
+        self.b = nn.Conv2d(12, 12, 1, groups=2)
+        self.c = nn.Conv2d(12, 12, 1, groups=3)
+        self.out = nn.Linear(12, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.a(x)
+        return self.out((self.b(x) + self.c(x)).mean((2, 3)))  # type: ignore[no-any-return]
+
+
+def test_beside_convolutions_in_two_groups_and_in_three_channels_go_by_sixes() -> None:
+    network = TwoAndThree()
+    channels = Channels(network, (3, 4, 4), 10)
+    assert {group.width for group in channels.groups.values()} == {2}
+    cuts.apply(network, channels.cut(network, {name: [1] for name in channels.groups}))
+    assert network(torch.zeros(1, 3, 4, 4)).shape == (1, 10)
+    assert count.macs(network, (3, 4, 4)) == channels.costs.count("macs", channels.widths)
+
+
+def test_a_count_with_norms_adds_biases_and_two_operations_a_normalised_number() -> None:
+    """The counter behind OCSPruner's sizes, without the activations that are modules in its networks."""
+    network, shape, classes = network_of("resnet56")
+    channels = Channels(network, shape, classes)
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    sides = {16: 32, 32: 16, 64: 8}
+    extra = sum(2 * m.num_features * sides[m.num_features] ** 2 for m in norms) + 10
+    assert channels.costs.dense[WITH_NORMS] == channels.costs.dense["macs"] + extra
+    channels.cut(network, {"blocks.0.conv1": list(range(6))})
+    less = channels.costs.count("macs", channels.widths) + extra - 2 * 10 * 32**2
+    assert channels.costs.count(WITH_NORMS, channels.widths) == less
+
+
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [
+        ({}, "no cut removes 97 % of the macs: with at most 75 % of each group gone it ends at 9"),
+        ({"round_to": 8}, "with at most 75 % of each group gone in steps of 8 it ends at"),
+        ({"cap": 1.5}, "cap = 1.5: the share of a group that may go"),
+        ({"round_to": 0}, "round_to = 0: widths can be multiples of"),
+    ],
+)
+def test_what_no_cut_can_reach_is_known_before_any_training(limits: Any, says: str) -> None:
+    network, shape, classes = network_of("resnet_tiny")
+    channels = Channels(network, shape, classes)
+    with pytest.raises(UserError, match=says):
+        check_reach(channels.groups, channels.costs, "macs", 0.97, **limits)
+
+
+def by_hand() -> View:
+    """Three filters of two weights, their scales, and what reads them; LAMP's squares are 2.5, 8 and 4.5 (means)."""
+    network = nn.Sequential(
+        nn.Conv2d(2, 3, 1, bias=False), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3, 10, bias=False)
+    )
+    with torch.no_grad():
+        network[0].weight.copy_(torch.tensor([[1.0, -2.0], [4.0, 0.0], [3.0, 0.0]])[:, :, None, None])  # type: ignore[operator]
+        network[1].weight.copy_(torch.tensor([-3.0, 1.0, 2.0]))  # type: ignore[operator]
+        network[3].weight.copy_(torch.tensor([0.0, 1.0, 2.0]).expand(10, 3))  # type: ignore[operator]
+    gathered = {TAYLOR + "0.weight": [[1.0, -3.0], [0.5, 0.0], [0.0, 0.0]], TAYLOR + "1.weight": [0.0, 0.25, 0.0]}
+    buffers = {name: torch.tensor(value) for name, value in gathered.items()}
+    buffers[TAYLOR + "0.weight"] = buffers[TAYLOR + "0.weight"][:, :, None, None]
+    buffers[TAYLOR + "3.weight"] = torch.tensor([0.0, 0.0, 0.1]).expand(10, 3)
+    channels = Channels(network, (2, 1, 1), 10)
+    return View(network, lambda n, a: None, torch.Generator(), channels, buffers, "macs")  # type: ignore[arg-type,return-value]
+
+
+@pytest.mark.parametrize(
+    ("by", "expected"),
+    [
+        ("l1", [1.5, 2.0, 1.5]),
+        ("l2", [2.5**0.5, 8**0.5, 4.5**0.5]),
+        ("group_norm", [(5 + 9 + 0) ** 0.5, (16 + 1 + 10) ** 0.5, (9 + 4 + 40) ** 0.5]),
+        ("fpgm", [13**0.5 + 8**0.5, 13**0.5 + 1, 8**0.5 + 1]),
+        ("bn_scale", [3.0, 1.0, 2.0]),
+        ("taylor", [2.0, 0.75, 1.0]),
+        ("lamp", [2.5 / 15, 8 / 8, 4.5 / 12.5]),
+    ],
+)
+def test_criteria_by_hand(by: str, expected: list[float]) -> None:
+    assert scores(by_hand(), by)["0"].tolist() == pytest.approx(expected)
+
+
+def test_scores_are_made_comparable_as_they_say() -> None:
+    l1 = torch.tensor([1.5, 2.0, 1.5])
+    assert torch.allclose(scores(by_hand(), "l1", "mean")["0"], l1 / l1.mean())
+    assert torch.allclose(scores(by_hand(), "l1", "max")["0"], l1 / 2)
+    assert usual("lamp") == "none", "shares already"
+    assert usual("l2") == "mean"
 
 
 def test_scores_that_are_no_numbers_are_refused() -> None:

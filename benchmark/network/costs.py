@@ -14,10 +14,11 @@ from math import prod
 
 from torch import nn
 
-from benchmark.network.count import macs_by_layer
+from benchmark.network.count import macs_by_layer, places_by_layer
 from benchmark.network.cuts import tensors
-from benchmark.network.groups import Group, Groups, is_attention
+from benchmark.network.groups import NORMS, Group, Groups, is_attention
 
+WITH_NORMS = "macs, biases and norms"
 Widths = Mapping[str, int]
 Span = tuple[int, tuple[tuple[str, int], ...]]  # positions of no group, (group, positions a channel) …
 
@@ -32,13 +33,15 @@ class Term:
 
 
 class Costs:
-    """MACs, parameters or channels of a network, dense or cut, from its groups' widths."""
+    """MACs (with norms, if wanted), parameters or channels of a network, dense or cut, from its groups' widths."""
 
     def __init__(self, network: nn.Module, groups: Groups, shape: tuple[int, int, int]) -> None:
         """`network` and `groups` as they are before any cut."""
         spans = _spans(network, groups)
+        macs = _macs(network, spans, shape)
         terms = {
-            "macs": _macs(network, spans, shape),
+            "macs": macs,
+            WITH_NORMS: [*macs, *_biases_and_norms(network, spans, shape)],
             "params": [Term(1, tuple(spans[path])) for path, _ in network.named_parameters()],
             "channels": [Term(1, ((0, ((name, 1),)),)) for name in groups],
         }
@@ -108,4 +111,14 @@ def _macs(network: nn.Module, spans: dict[str, list[Span]], shape: tuple[int, in
         if macs % positions:
             raise ArithmeticError(f"{name}: {macs} MACs are no multiple of the {positions} positions of its weight")
         terms.append(Term(macs // positions, tuple(spans[path][dims])))
+    return terms
+
+
+def _biases_and_norms(network: nn.Module, spans: dict[str, list[Span]], shape: tuple[int, int, int]) -> list[Term]:
+    """One addition a number of a layer with a bias, two operations a number that is normalised."""
+    terms = []
+    for name, places in places_by_layer(network, (*NORMS, nn.Conv2d, nn.Linear), shape).items():
+        norm = isinstance(network.get_submodule(name), NORMS)
+        if (path := f"{name}.weight" if norm else f"{name}.bias") in spans:
+            terms.append(Term((2 if norm else 1) * places, tuple(spans[path])))
     return terms

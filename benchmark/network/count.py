@@ -7,8 +7,9 @@ the fast path off, because otherwise attention vanishes on a CPU (pytorch#195460
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +73,28 @@ def macs_by_layer(network: nn.Module, shape: Shape) -> dict[str, int]:
             linear(name, module)
         elif hasattr(module, "num_heads") and hasattr(module, "head_dim"):
             timm_attention(name, int(module.num_heads), int(module.head_dim), module)
+    try:
+        with _still(network), torch.no_grad():
+            network(_one(network, shape))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
+
+
+def places_by_layer(network: nn.Module, kinds: tuple[type[nn.Module], ...], shape: Shape) -> dict[str, int]:
+    """How many numbers a layer of these kinds gives for each of its channels."""
+    found: dict[str, int] = {}
+
+    def hook(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+        def count(module: nn.Module, _: Any, out: Tensor) -> None:
+            channels: int = next(module.parameters()).shape[0]
+            found[name] = found.get(name, 0) + out.numel() // channels
+
+        return count
+
+    layers = [(n, m) for n, m in network.named_modules() if isinstance(m, kinds) and list(m.parameters(recurse=False))]
+    handles = [module.register_forward_hook(hook(name)) for name, module in layers]
     try:
         with _still(network), torch.no_grad():
             network(_one(network, shape))

@@ -62,6 +62,14 @@ def taylor(view: "View", group: Group) -> Tensor:
     return _sum([m.rows(gathered[m.path]).sum(1) for m in group.weights()]).abs()
 
 
+def lamp(view: "View", group: Group) -> Tensor:
+    """A filter's square as its share of all squares not below it (Lee et al. 2021): each group's best has 1."""
+    squares = l2(view, group).square()
+    order = squares.sort(stable=True)
+    tail = order.values.flip(0).cumsum(0).flip(0)
+    return torch.empty_like(squares).scatter_(0, order.indices, order.values / tail.clamp_min(1e-30))
+
+
 def random(view: "View", group: Group) -> Tensor:
     return torch.rand(group.width, generator=view.rng)
 
@@ -74,6 +82,7 @@ CRITERIA: dict[str, Score] = {
     "fpgm": fpgm,
     "bn_scale": bn_scale,
     "taylor": taylor,
+    "lamp": lamp,
     "random": random,
 }
 
@@ -81,19 +90,16 @@ CRITERIA: dict[str, Score] = {
 # ---- making groups comparable ------------------------------------------------------------------
 
 
-def lamp(score: Tensor) -> Tensor:
-    """A square's share of all squares not below it (Lee et al. 2021): every group's best channel has 1."""
-    order = score.square().sort(stable=True)
-    tail = order.values.flip(0).cumsum(0).flip(0)
-    return torch.empty_like(score).scatter_(0, order.indices, order.values / tail.clamp_min(1e-30))
-
-
 NORMALISE: dict[str, Callable[[Tensor], Tensor]] = {
     "none": lambda score: score,
     "mean": lambda score: score / score.mean().clamp_min(1e-30),
     "max": lambda score: score / score.max().clamp_min(1e-30),
-    "lamp": lamp,
 }
+
+
+def usual(by: str) -> str:
+    """How a schedule makes a criterion's scores comparable: LAMP's are shares already."""
+    return "none" if by == "lamp" else "mean"
 
 
 @torch.no_grad()

@@ -10,8 +10,9 @@ so that the library can be swapped:
         blocks.0.bn1.weight, dim 0, ...                       passed through ("norm")
         blocks.0.conv2.weight, dim 1, ...                     read there ("in")
 
-Protected are the classifier's outputs, and groups whose channels could not be laid out without
-gaps or overlaps (padding shortcuts, layers that nobody here knows how to slice).
+Protected are the classifier's outputs (linear or convolutional: nobody reads them), and groups whose
+channels nobody makes (an image's own) or could not be laid out without gaps or overlaps (padding
+shortcuts, layers that nobody here knows how to slice).
 """
 
 import warnings
@@ -19,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import lcm
 from typing import Any, Literal
 
 import torch
@@ -93,6 +95,8 @@ def find_groups(network: nn.Module, shape: tuple[int, int, int], classes: int) -
         members = [member for item in items for member in _members(network, modules, *item)]
         made = {m.layer for m in members if m.side == "out"}
         if any(isinstance(modules[name], nn.Linear) and modules[name].out_features == classes for name in made):
+            continue
+        if not made or not any(m.side == "in" for m in members):
             continue
         name = next(name for name in modules if name in made)
         width = len(members[0].places)
@@ -244,7 +248,7 @@ def _heads(name: str, module: Any, rank: int) -> Group:
 def _aligned(group: Group, modules: dict[str, nn.Module]) -> Group:
     """Beside a grouped convolution a channel goes with its fellows, one in each of the convolution's groups."""
     layers = [modules.get(member.layer) for member in group.members]
-    parts = max((m.groups for m in layers if isinstance(m, nn.Conv2d) and not is_depthwise(m)), default=1)
+    parts = lcm(*(m.groups for m in layers if isinstance(m, nn.Conv2d) and not is_depthwise(m)))
     if parts == 1:
         return group
     width = group.width // parts

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.engine.batches import generator
-from benchmark.errors import UnknownName
-from benchmark.network.criteria import CRITERIA, TAYLOR, scores
+from benchmark.errors import UnknownName, UserError
+from benchmark.network.criteria import CRITERIA, TAYLOR, scores, usual
 from benchmark.network.masks import hold_zeros, magnitude, zero_lowest
 
 if TYPE_CHECKING:
@@ -24,36 +24,39 @@ MOVING = 0.9  # how much of Taylor's running mean stays at each step
 
 
 def prune_along(
-    run: "Run", fraction: Callable[[float], float], *, by: str | None = None, normalise: str = "mean"
+    run: "Run", fraction: Callable[[float], float], *, by: str | None = None, round_to: int | None = None
 ) -> None:
     """Train to the end; at each moment the target × fraction(progress) is gone.
 
     `by` is what ranks: for weights magnitude (the default) or random, for channels any criterion
-    (default: group_norm), its scores made comparable between groups by `normalise`.
+    (default: group_norm). With `round_to` the widths left are multiples of it.
     """
     if run.kind == "weights":
+        if round_to:
+            raise UserError("round_to speaks of channels; this cell removes single weights")
         mask_along(run, fraction, by=by or "magnitude")
     else:
-        cut_along(run, fraction, by=by or "group_norm", normalise=normalise)
+        cut_along(run, fraction, by=by or "group_norm", round_to=1 if round_to is None else round_to)
 
 
-def cut_along(run: "Run", fraction: Callable[[float], float], *, by: str, normalise: str) -> None:
+def cut_along(run: "Run", fraction: Callable[[float], float], *, by: str, round_to: int) -> None:
     """Before each epoch cut what is due by then; before the last one all, so that nothing is cut untrained."""
     if by not in CRITERIA:
         raise UnknownName("criterion", by, CRITERIA)
+    run.check_reach(round_to=round_to)
     due = 0.0
     while run.epoch < run.epochs:
         last = run.epoch == run.epochs - 1
         blind = by == "taylor" and run.epoch == 0  # nothing is gathered yet
         if not blind and (now := 1.0 if last else fraction(run.epoch / run.epochs)) > due:
             due = now
-            if kept := run.ask(lowest, by, normalise, run.target * due):
+            if kept := run.ask(lowest, by, usual(by), run.target * due, round_to):
                 run.cut(kept)
         run.train(1, grads=gather_taylor(run) if by == "taylor" and due < 1 else None)
 
 
-def lowest(view: "View", by: str, normalise: str, amount: float) -> dict[str, list[int]]:
-    return view.lowest(scores(view, by, normalise), amount)
+def lowest(view: "View", by: str, normalise: str, amount: float, round_to: int = 1) -> dict[str, list[int]]:
+    return view.lowest(scores(view, by, normalise), amount, round_to=round_to)
 
 
 def gather_taylor(run: "Run") -> Callable[[nn.Module, "Now"], None]:

@@ -78,8 +78,7 @@ def choose(
     that lose something are in the answer.
     """
     now = widths_of(groups)
-    blocks = {name: 1 if group.heads else round_to for name, group in groups.items()}
-    least = {name: least_width(group, cap, blocks[name]) for name, group in groups.items()}
+    blocks, least = _limits(groups, cap, round_to)
     goal = round(amount * costs.dense[kind])
     walk = Walk(costs, kind, goal - (costs.dense[kind] - costs.count(kind, now)), now, least, blocks)
     order = ranking(groups, scores)
@@ -88,11 +87,30 @@ def choose(
     walk.land(order)
     reached = costs.removed(kind, walk.widths)
     if amount - reached > NEAR and all(walk.widths[name] - blocks[name] < least[name] for name in groups):
-        raise UserError(
-            f"no cut removes {100 * amount:g} % of the {kind}: with at most {100 * cap:g} % of each group gone "
-            f"it ends at {100 * reached:.2f} %"
-        )
+        raise _out_of_reach(kind, amount, reached, cap, round_to)
     return {name: sorted(set(range(groups[name].width)) - set(gone)) for name, gone in walk.gone.items()}
+
+
+def check_reach(groups: Groups, costs: Costs, kind: str, amount: float, *, cap: float = CAP, round_to: int = 1) -> None:
+    """Before anything is trained: refuse a target that no cut within these limits can come near."""
+    _, least = _limits(groups, cap, round_to)
+    if amount - (most := costs.removed(kind, least)) > NEAR:
+        raise _out_of_reach(kind, amount, most, cap, round_to)
+
+
+def _limits(groups: Groups, cap: float, round_to: int) -> tuple[dict[str, int], dict[str, int]]:
+    """Channels that go together, and what must stay, group by group."""
+    if not 0 <= cap <= 1:
+        raise UserError(f"cap = {cap:g}: the share of a group that may go, between 0 and 1")
+    if round_to < 1:
+        raise UserError(f"round_to = {round_to}: widths can be multiples of 1, 2, 3, …")
+    blocks = {name: 1 if group.heads else round_to for name, group in groups.items()}
+    return blocks, {name: least_width(group, cap, blocks[name]) for name, group in groups.items()}
+
+
+def _out_of_reach(kind: str, amount: float, reached: float, cap: float, round_to: int) -> UserError:
+    limits = f"at most {100 * cap:g} % of each group gone" + (f" in steps of {round_to}" if round_to > 1 else "")
+    return UserError(f"no cut removes {100 * amount:g} % of the {kind}: with {limits} it ends at {100 * reached:.2f} %")
 
 
 def ranking(groups: Groups, scores: Mapping[str, Tensor]) -> list[tuple[str, int]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, stdev
 
+from benchmark.cell import CHANNEL_KINDS
 from benchmark.record import Record
 from benchmark.store import Store, Stored
 from benchmark.suite import Planned
@@ -124,7 +125,10 @@ class Row:
 
     @cached_property
     def params_left(self) -> float:
-        return fmean([s.record.network.nonzero / s.record.network.params_dense for s in self.records])
+        """What was cut is gone; where single weights were removed, those that are zero."""
+        networks = [s.record.network for s in self.records]
+        left = [n.params if self.kind in CHANNEL_KINDS else n.nonzero for n in networks]
+        return fmean([count / n.params_dense for count, n in zip(left, networks, strict=True)])
 
 
 def timed(records: tuple[Stored, ...] | list[Stored]) -> tuple[Stored, ...]:

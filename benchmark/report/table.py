@@ -154,9 +154,9 @@ def _sum(parts: tuple[float, ...] | None) -> str:
 
 
 def _latency(row: Row, batch: str) -> str:
-    """Median ± quartile range, and the dense network's median of the same turns."""
+    """Median ± quartile range; then the dense network's, of the same turns."""
     mine, dense = row.latency(batch), row.latency(f"dense {batch}")
-    return f"{mine[0]:.2f} ± {mine[1]:.2f}, {dense[0]:.2f}" if mine and dense else NONE
+    return f"{mine[0]:.2f} ± {mine[1]:.2f}, {dense[0]:.2f} ± {dense[1]:.2f}" if mine and dense else NONE
 
 
 def _number(value: float | None, form: str) -> str:
@@ -266,12 +266,16 @@ def _tex_table(table: Table) -> str:
 CSV = [
     "suite", "table", "track", "tier", "data", "model", "method", "kind", "target", "n", "asked",
     "top1_mean", "top1_std", "best_top1_mean", "mean_class", "dense_mean", "drop",
-    "macs", "macs_left", "macs_nonzero_left", "params_nonzero_left", "hours", "times_dense_hours",
+    "macs", "macs_left", "macs_nonzero_left", "params_left", "hours", "times_dense_hours",
     "pretrain_hours", "train_hours", "search_hours", "recover_hours",
     "times_dense_macs", "of_pretrain", "of_train", "of_search", "of_recover",
-    "stable_epoch", "latency_1_ms", "latency_128_ms", "dense_latency_1_ms", "dense_latency_128_ms", "speed_up",
-    "device", "mode", "flags", "records",
+    "stable_epoch", "latency_1_ms", "latency_128_ms", "dense_latency_1_ms", "dense_latency_128_ms",
+    "spread_1_ms", "spread_128_ms", "dense_spread_1_ms", "dense_spread_128_ms", "speed_up",
+    "device", "threads", "mode", "flags", "records",
 ]  # fmt: skip
+
+
+LATENCIES = ("1", "128", "dense 1", "dense 128")
 
 
 def _csv(tables: list[Table]) -> str:
@@ -296,9 +300,9 @@ def _csv_row(row: Row) -> list[str]:
         row.hours, row.times_dense_hours,
         *(row.cost(part) for part in ("pretrain", "train", "search", "recover")),
         row.times_dense_macs, *(row.macs_parts or [None] * 4), row.noted("stable_epoch"),
-        *((row.latency(key) or (None,))[0] for key in ("1", "128", "dense 1", "dense 128")), row.speed_up,
+        *((row.latency(key) or (None, None))[i] for i in (0, 1) for key in LATENCIES), row.speed_up,
     ]  # fmt: skip
     how = row.records[0].record.how
     names = " ".join(s.content for s in row.records)
     shown = ["" if v is None else f"{v:.6g}" if abs(v) < 1e6 else f"{v:.0f}" for v in numbers]
-    return [*base, *shown, how.device, how.mode, "; ".join(row.flags), names]
+    return [*base, *shown, how.device, str(how.threads), how.mode, "; ".join(row.flags), names]
