@@ -8,6 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from benchmark.engine.training import Trainer
+from benchmark.errors import UserError
+from benchmark.execute import Desk, execute
+from benchmark.network.channels import Channels
 from benchmark.network.masks import (
     hold_zeros,
     lowest,
@@ -18,7 +22,11 @@ from benchmark.network.masks import (
     removed,
     zero_lowest,
 )
+from benchmark.view import View
 from methods import agp, iterative, one_cycle, one_shot
+from methods.group_sparse import strengths
+from methods.prune_at_init import snip
+from tests.conftest import finish, planned, recipe
 
 T = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]
 BETA_5 = [".00669", ".0266", ".09976", ".31006", ".64574", ".88091", ".96782", ".99196", ".9981", ".99962", "1"]
@@ -90,6 +98,31 @@ def test_every_convolution_loses_the_same_share_and_nothing_else_changes() -> No
         assert torch.equal(tensor[kept], before[name][kept])
 
 
+def uneven() -> View:
+    """Three channels whose groups' norms are 1, 2 and 3: all in what makes them."""
+    network = nn.Sequential(nn.Conv2d(1, 3, 1, bias=False), nn.Flatten(), nn.Linear(3, 10, bias=False))
+    with torch.no_grad():
+        network[0].weight.copy_(torch.tensor([1.0, 2.0, 3.0])[:, None, None, None])  # type: ignore[operator]
+        network[2].weight.zero_()  # type: ignore[operator]
+    images, labels = torch.ones(4, 1, 1, 1), torch.zeros(4, dtype=torch.int64)
+    channels = Channels(network, (1, 1, 1), 10)
+    return View(network, lambda n, a: (images, labels), torch.Generator(), channels, {}, "macs")
+
+
+def test_group_sparse_pushes_the_weakest_hardest() -> None:
+    assert strengths(uneven(), 4.0) == {"0": [16.0, 4.0, 1.0]}
+
+
+def test_snip_keeps_what_the_loss_would_miss() -> None:
+    """A channel that nobody listens to changes no loss, however large its weights."""
+    view = uneven()
+    with torch.no_grad():
+        view.network[2].weight[:, 0] = torch.linspace(-1, 1, 10)  # type: ignore[index]
+    kept = snip(view, "none", 0.34, 4)
+    assert kept["0"][0] == 0
+    assert len(kept["0"]) == 2
+
+
 def test_the_smallest_go_in_channels_last_too() -> None:
     plain = nn.Conv2d(4, 6, 3)
     other = nn.Conv2d(4, 6, 3)
@@ -109,3 +142,30 @@ def test_a_removed_weight_gets_no_gradient() -> None:
     weight = prunable(network)[""]
     assert weight.grad is not None
     assert torch.equal(weight.grad != 0, weight != 0)
+
+
+@pytest.mark.parametrize("name", ["agp", "one_cycle", "one_shot", "iterative", "finetune_iterative", "group_sparse"])
+def test_a_target_out_of_reach_is_named_before_anything_is_trained_for_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    cell, parents = planned(name, kind="macs", amount=0.97, recipe=recipe(epochs=6))
+    for parent in parents:
+        execute(parent, desk)
+    monkeypatch.setattr(Trainer, "epoch", None)
+    with pytest.raises(UserError, match="no cut removes 97 % of the macs: with at most 75 % of each group gone"):
+        execute(cell, desk)
+
+
+def test_a_schedule_leaves_widths_in_whole_blocks_when_asked(desk: Desk) -> None:
+    stored = finish("one_shot", desk, kind="macs", config={"round_to": 4})
+    widths = [len(kept) for kept in desk.store.side(stored)["kept"].values()]
+    assert all(width % 4 == 0 for width in widths)
+    with pytest.raises(UserError, match="round_to speaks of channels"):
+        finish("one_shot", desk, config={"round_to": 4})
+
+
+def test_lamp_ranks_by_its_shares_and_not_by_their_means(desk: Desk) -> None:
+    journal = desk.store.side(finish("one_shot", desk, kind="macs", config={"by": "lamp"}))["journal"]
+    again = desk.store.side(finish("one_shot", desk, kind="macs", config={"by": "l2"}))["journal"]
+    cut, other = ([e["result"]["widths"] for e in calls if e["call"] == "cut"] for calls in (journal, again))
+    assert cut != other

@@ -8,11 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.engine.training import Now
+from benchmark.cell import Steps
+from benchmark.engine.training import Now, Trainer
 from benchmark.errors import UserError
 from benchmark.execute import Desk
 from benchmark.network.channels import Channels
 from benchmark.run import Run
+from benchmark.suite import configured
 from benchmark.view import View
 from methods.ocspruner import (
     by_threshold,
@@ -120,13 +122,38 @@ def test_the_penalty_is_reg_times_the_norms_of_doomed_channels(view: View, desk:
 def test_shrinking_multiplies_doomed_weights_and_twice_where_both_ends_are(view: View) -> None:
     before = view.network.get_parameter("b.weight").detach().clone()
     with_groups(view)
-    shrink(with_groups(view), {"a": [1, 2, 3], "b": [1, 2, 3]}, 0.5)(view.network, Now(0.0, 0.1))
+    shrink(with_groups(view), {"a": [1, 2, 3], "b": [1, 2, 3]}, 0.5, False)(view.network, Now(0.0, 0.1))
     factor = view.network.get_parameter("b.weight").detach().flatten(1) / before.flatten(1)
     want = torch.ones(4, 4)
     want[0, :] *= 0.95
     want[:, 0] *= 0.95
     torch.testing.assert_close(factor, want)
     assert view.network.get_parameter("a.weight").flatten().tolist() == pytest.approx([0.95, 2, 3, 4])
+
+
+@pytest.mark.parametrize("depthwise", [True, False])
+def test_depthwise_filters_are_pushed_with_their_group_or_left_alone(depthwise: bool) -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Conv2d(2, 2, 1, groups=2), nn.Flatten(), nn.Linear(2, 10))
+    channels = Channels(network, (1, 1, 1), 10)
+    view = View(network, lambda n, a: None, torch.Generator(), channels, {}, "macs")  # type: ignore[arg-type,return-value]
+    filters = network.get_parameter("1.weight")
+    before = filters.flatten().tolist()
+    penalty(with_groups(view), {"0": [1]}, 0.5, depthwise)(network, Now(0.0, 0.1)).backward()
+    assert bool(filters.grad is not None and filters.grad[0].any()) == depthwise
+    shrink(with_groups(view), {"0": [1]}, 0.5, depthwise)(network, Now(0.0, 0.1))
+    assert filters.flatten().tolist() == pytest.approx([before[0] * (0.95 if depthwise else 1), before[1]])
+
+
+def test_the_authors_counter_meets_the_target_with_norms_counted(view: View) -> None:
+    """A target in MACs alone: whoever counts parameters counts them as ever."""
+    params = replace(view, kind="params")
+    assert params.counting_norms().removed_by({"a": [0, 1]}) == params.removed_by({"a": [0, 1]})
+    network = nn.Sequential(nn.Conv2d(1, 4, 1), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2))
+    channels = Channels(network, (1, 2, 2), 2)
+    other = View(network, lambda n, a: None, torch.Generator(), channels, {}, "macs")  # type: ignore[arg-type,return-value]
+    # a channel: 4 MACs, 4 for its bias, 8 for its norm, 8 where it is read; the classifier's own biases are 2
+    assert other.removed_by({"0": [0, 1, 2]}) == pytest.approx(12 / 48)
+    assert other.counting_norms().removed_by({"0": [0, 1, 2]}) == pytest.approx(24 / 98)
 
 
 def with_groups(view: View) -> Run:
@@ -138,7 +165,7 @@ def with_groups(view: View) -> Run:
 @pytest.mark.parametrize("variant", ["", "official"])
 def test_the_stability_decides_in_a_real_run_and_the_journal_shows_it(desk: Desk, variant: str) -> None:
     """With a learning rate too small to change any ranking the sub-network stands still: psi reaches 1."""
-    options = {"monitor": 0, "sl_start": 1, "sl_end": 8, "eps": 0.999} | ({"variant": variant} if variant else {})
+    options = {"monitor": 0, "sl_start": 1, "sl_end": 7, "eps": 0.999} | ({"variant": variant} if variant else {})
     small = recipe(epochs=10, optimizer=recipe().optimizer.model_copy(update={"lr": 1e-7}))
     stored = finish("ocspruner", desk, config=options, recipe=small)
     journal = desk.store.side(stored)["journal"]
@@ -156,6 +183,63 @@ def test_without_stability_it_cuts_at_the_end_of_sparsity_learning(desk: Desk) -
         "ocspruner", desk, config={"monitor": 0, "sl_start": 1, "sl_end": 3, "eps": 2.0}, recipe=recipe(epochs=5)
     )
     assert (stored.record.notes["stable_epoch"], stored.record.notes["decided_by"]) == (3, "sl_end")
+
+
+def test_official_is_late_raises_at_once_starts_anew_and_trains_on_an_epoch_behind(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each difference from the paper as the head of the file lists it, watched from outside."""
+    rates: list[float] = []
+    regs: dict[int, float] = {}
+    epoch, cut = Trainer.epoch, Trainer.cut
+
+    def watched_epoch(self: Trainer, at: int, **how: Any) -> Any:
+        done = epoch(self, at, **how)
+        rates.append(done.lr)
+        return done
+
+    def watched_cut(self: Trainer, parts: Any, momentum: str) -> Any:
+        regs[-1] = {"keep": 0.0, "reset": 1.0}[momentum]
+        return cut(self, parts, momentum)
+
+    def watched_shrink(run: Run, kept: Any, reg: float, depthwise: bool) -> Any:
+        assert not depthwise
+        regs[run.epoch] = reg
+        return shrink(run, kept, reg, depthwise)
+
+    monkeypatch.setattr(Trainer, "epoch", watched_epoch)
+    monkeypatch.setattr(Trainer, "cut", watched_cut)
+    monkeypatch.setattr("methods.ocspruner.shrink", watched_shrink)
+    steps = recipe(epochs=12, lr=Steps(times=0.5, at=tuple(range(1, 12))))
+    options = {"variant": "official", "monitor": 0, "sl_start": 1, "sl_end": 6, "eps": 2.0, "reg_every": 2}
+    stored = finish("ocspruner", desk, config=options, recipe=steps)
+    assert stored.record.notes["stable_epoch"] == 8, "two epochs after sl_end: one to decide, one to end it"
+    assert {at: round(1e4 * reg) for at, reg in regs.items() if at >= 0} == {3: 1, 4: 2, 5: 2, 6: 3, 7: 3}
+    assert regs[-1] == 1.0, "the optimizer is made anew"
+    assert rates == pytest.approx([0.1 * 0.5**at for at in (*range(8), *range(7, 11))]), (
+        "one epoch behind after the cut"
+    )
+
+
+def test_the_paper_variant_has_a_name_and_is_the_default() -> None:
+    assert configured("ocspruner", {"variant": "paper"}, ())[0] == configured("ocspruner", {}, ())[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"cap": 1.5}, "cap = 1.5: the share of a group that may go"),
+        ({"cap": -0.2, "variant": "official"}, "cap = -0.2: the share of a group that may go"),
+        ({"reg_every": 0}, "reg_every = 0"),
+        ({"variant": "official", "sl_end": 4}, "sl_start 0, sl_end 4 do not fit into 5 epochs"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_before_any_training(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, options: Any, says: str
+) -> None:
+    monkeypatch.setattr(Trainer, "epoch", None)
+    with pytest.raises(UserError, match=says):
+        finish("ocspruner", desk, config={"monitor": 0, "sl_start": 0, "sl_end": 1, **options}, recipe=recipe(epochs=5))
 
 
 def test_sparsity_may_start_before_the_watching_would(desk: Desk) -> None:

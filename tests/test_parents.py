@@ -50,6 +50,8 @@ def test_a_parent_that_stands_in_no_table_is_planned_all_the_same(tmp_path: Path
 @pytest.mark.parametrize(
     ("methods", "says"),
     [
+        ('[{ name = "scratch_epochs", of = "dense" }]', "of = 'dense' removes no macs; it has no widths to take"),
+        ('[{ name = "finetune_one_shot", by = "taylor" }]', "unknown finetune_one_shot.by 'taylor'"),
         ('[{ name = "scratch_epochs", of = "agpp" }]', "unknown method 'agpp'; did you mean agp"),
         ('[{ name = "finetune_one_shot", pretrain = 1.0 }]', "pretrain = 1.0 leaves no epoch of its own"),
         ('["one_shot", { name = "one_shot", by = "l1" }, { name = "scratch_epochs", of = "one_shot(by=l1)" }]', ""),

@@ -220,10 +220,16 @@ def test_the_test_images_decide_nothing(tmp_path: Path, environment: Any, monkey
     import benchmark.execute as module
 
     load = module.load_images
-    for name in find.methods():
-        before = finish(name, make_desk(tmp_path / "a", environment), recipe=recipe(epochs=3, epoch_images=None)).record
+    kinds = [
+        (name, kind)
+        for name, f in find.methods().items()
+        for kind in {"weights", "macs"} & set(f.facts.get("removes", ()))
+    ]
+    whole = recipe(epochs=3, epoch_images=None)
+    for name, kind in [("dense", "macs"), *sorted(kinds)]:
+        before = finish(name, make_desk(tmp_path / "a", environment), recipe=whole, kind=kind).record
         monkeypatch.setattr(module, "load_images", lambda *a: replace(i := load(*a), test=255 - i.test[::-1]))
-        after = finish(name, make_desk(tmp_path / "b", environment), recipe=recipe(epochs=3, epoch_images=None)).record
+        after = finish(name, make_desk(tmp_path / "b", environment), recipe=whole, kind=kind).record
         monkeypatch.setattr(module, "load_images", load)
         assert before.how.data_hash != after.how.data_hash
         assert before.network.weights_hash == after.network.weights_hash

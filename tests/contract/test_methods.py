@@ -83,6 +83,18 @@ def test_stopped_in_pieces_it_cuts_the_same_network_and_the_record_can_be_verifi
     stopped_in_pieces(name, extra, tmp_path, environment, model=model, kind="macs")
 
 
+@pytest.mark.parametrize("model", FAMILIES)
+def test_its_variants_too(
+    name: str, extra: tuple[Path, ...], model: str, tmp_path: Path, environment: Environment
+) -> None:
+    facts = find.methods(extra)[name].facts
+    if not (variants := [v for v, options in facts.get("variants", {}).items() if options]):
+        pytest.skip("it has no variants")
+    for variant in variants:
+        where, options = tmp_path / variant, {"kind": "macs", "model": model, "config": {"variant": variant}}
+        stopped_in_pieces(name, extra, where, environment, **options)
+
+
 def test_stopped_in_pieces_it_masks_the_same_weights(
     name: str, extra: tuple[Path, ...], tmp_path: Path, environment: Environment
 ) -> None:
