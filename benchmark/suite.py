@@ -93,7 +93,8 @@ def _plan_table(suite: Suite, index: int, table: Table, tier: str) -> Iterator[P
     find.pick("data set", data, find.datasets(), where / "data")
     small = suite.file.small if tier == "small" else None
     if small:
-        recipe = recipe.model_copy(update={"epoch_images": small.epoch_images, "size": None})
+        size = recipe.size if "resized_crop" in recipe.augment else None  # else as the images come
+        recipe = recipe.model_copy(update={"epoch_images": small.epoch_images, "size": size})
     if recipe.epoch_images and recipe.batch > recipe.epoch_images:
         raise UserError(f"{where / 'recipe'}batch {recipe.batch} is larger than an epoch of {recipe.epoch_images}")
     if recipe.batch % table.gpus:

@@ -54,6 +54,7 @@ def found(tmp_path: Path, template: Record, monkeypatch: pytest.MonkeyPatch) -> 
         unread: int = 0,
         without: tuple[int, ...] = (),
         diverged: tuple[int, ...] = (),
+        beyond: float = 0.0,
     ) -> list[Finding]:
         folder = tmp_path / str(next(number))
         folder.mkdir()
@@ -68,7 +69,8 @@ def found(tmp_path: Path, template: Record, monkeypatch: pytest.MonkeyPatch) -> 
                 mine = how if how and where in each.label else template.how
                 changed = template.model_copy(update={"outcome": outcome, "how": mine, "notes": notes})
                 failed = each.label == "one_cycle" and each.cell.seed in diverged
-                add(store, changed, each.cell, top1, device=device, ending="diverged" if failed else "done")
+                ending = "diverged" if failed else "done"
+                add(store, changed, each.cell, top1, device=device, ending=ending, beyond=beyond)
         for amount in unmeasured:
             removes = [p for p in planned if p.cell.remove]
             other = removes[0].cell.remove.model_copy(update={"amount": amount})
@@ -122,6 +124,18 @@ def test_a_drop_is_held_against_dense(found: Callable[..., list[Finding]]) -> No
     large = claim(id="large", kind="drops at most", against=["dense"], value=0.2, margin=0.3)
     first, second = found(means, small, large, std=0.05)
     assert (first.state, second.state) == ("reproduced", "not reproduced")
+
+
+def test_who_removed_more_than_asked_is_held_against_a_number_and_not_against_others(
+    found: Callable[..., list[Finding]],
+) -> None:
+    means = {"dense": 92.0, "one_cycle": 91.0, "one_shot": 85.0}
+    drop = claim(id="drop", kind="drops at most", against=["dense"], value=1.0, margin=0.3)
+    passed = found(means, drop, claim(), std=0.05, beyond=0.02)
+    assert [finding.state for finding in passed] == ["reproduced", "not tested"]
+    assert "target passed" in passed[1].why
+    missed = found(means, drop, claim(), std=0.05, beyond=-0.02)
+    assert [finding.state for finding in missed] == ["not tested", "not tested"]
 
 
 def test_rivals_may_stand_in_another_table(tmp_path: Path, template: Record, monkeypatch: pytest.MonkeyPatch) -> None:

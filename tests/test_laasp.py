@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmark.engine.training import Trainer
 from benchmark.errors import Stopped, UserError
 from benchmark.execute import Desk, execute
 from benchmark.network import cuts, scoring
@@ -51,14 +53,19 @@ def test_the_fast_search_chooses_what_the_plain_one_does_all_the_way_to_half(nam
         best = best_choice(view, 0.5, POOL, "most_similar", 0.05, "macs", 0.75, 64, False, False, 4.0)
         counts = how_many(view, 0.5, 0.05, "macs", 0.75, False)
         plain: dict[tuple[str, str], float] = {}
+        goes: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {}
         for group in counts:
             for layer, rows in filters(view, view.groups[group]):
                 for place, criterion in enumerate(POOL):
                     score = CRITERIA[f"{criterion} most_similar" if criterion == "cosine" else criterion]
-                    loss = plain_loss(network, channels, (group, lowest(score(rows), counts[group])), images)
+                    goes[layer, criterion] = group, lowest(score(rows), counts[group])
+                    loss = plain_loss(network, channels, goes[layer, criterion], images)
                     assert best["losses"][layer][place] == pytest.approx(loss, abs=1e-5)
                     plain[layer, criterion] = loss
         assert plain[best["layer"], best["criterion"]] <= min(plain.values()) + 1e-5, "the least, ties aside"
+        group, gone = goes[best["layer"], best["criterion"]]
+        width = channels.groups[group].width
+        assert (best["group"], best["keep"]) == (group, [c for c in range(width) if c not in gone]), "the same filters"
         cuts.apply(network, channels.cut(network, {best["group"]: best["keep"]}))
         chosen.append((best["layer"], best["criterion"]))
     assert len(chosen) > 5
@@ -145,6 +152,82 @@ def test_a_run_tells_its_choices_and_what_they_cost(desk: Desk) -> None:
     assert official.network.removed >= 0.4
 
 
+def test_a_pool_of_one_asks_that_one_alone() -> None:
+    network, shape, classes = network_of("resnet_tiny")
+    channels = Channels(network, shape, classes)
+    view = view_of(network, channels, pictures(shape))
+    both = best_choice(view, 0.5, ["l1", "euclidean"], "most_similar", 0.05, "macs", 0.75, 64, False, False, 4.0)
+    alone = best_choice(view, 0.5, ["euclidean"], "most_similar", 0.05, "macs", 0.75, 64, False, False, 4.0)
+    assert alone["criterion"] == "euclidean"
+    assert alone["losses"] == {layer: losses[1:] for layer, losses in both["losses"].items()}
+
+
+def test_the_sign_of_cosine_decides_which_filters_go() -> None:
+    network, shape, classes = network_of("vgg_tiny")
+    channels = Channels(network, shape, classes)
+    view = view_of(network, channels, pictures(shape))
+    most, least = (
+        best_choice(view, 0.5, ["cosine"], sign, 0.05, "macs", 0.75, 64, False, False, 4.0)["losses"]
+        for sign in ("most_similar", "least_similar")
+    )
+    assert most != least
+
+
+def test_the_images_are_augmented_only_if_asked() -> None:
+    network, shape, classes = network_of("resnet_tiny")
+    channels, asked = Channels(network, shape, classes), []
+
+    def draw(count: int, augmented: bool) -> tuple[Tensor, Tensor]:
+        asked.append((count, augmented))
+        return pictures(shape)
+
+    view = replace(view_of(network, channels, pictures(shape)), draw=draw)
+    for augmented in (False, True):
+        best_choice(view, 0.5, ["l1"], "most_similar", 0.05, "macs", 0.75, 64, augmented, False, 4.0)
+    assert asked == [(64, False), (64, True)]
+
+
+def test_the_last_step_may_pass_the_target_only_if_asked() -> None:
+    network, shape, classes = network_of("resnet_tiny")
+    channels = Channels(network, shape, classes)
+    view = view_of(network, channels, pictures(shape, 2))
+    within, beyond = (how_many(view, 0.1, 0.3, "macs", 0.75, overshoot) for overshoot in (False, True))
+
+    def furthest(counts: dict[str, int]) -> float:
+        widths = {name: list(range(view.groups[name].width - count)) for name, count in counts.items()}
+        return max(view.removed_by({name: stay}) for name, stay in widths.items())
+
+    assert furthest(within) <= 0.105
+    assert furthest(beyond) > 0.105
+
+
+def test_a_recovery_follows_each_share_at_the_rate_of_the_start(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two epochs after each tenth, counted anew from the last recovery; momentum as asked at every cut."""
+    momenta: list[str] = []
+    cut = Trainer.cut
+
+    def watched(self: Trainer, parts: Any, momentum: str) -> Any:
+        momenta.append(momentum)
+        return cut(self, parts, momentum)
+
+    monkeypatch.setattr(Trainer, "cut", watched)
+    options = {**ROUGH, "every": 0.1, "recover": 2, "momentum": "reset"}
+    stored = finish("laasp", desk, config=options, recipe=recipe(epochs=12))
+    journal, curves = (desk.store.side(stored)[part] for part in ("journal", "curves"))
+    last, due = 0.0, 0
+    for before, entry in pairwise(journal):
+        if before["call"] == "note":
+            now = before["removed"] - last >= 0.1
+            assert (entry["call"] == "recover") == now
+            last, due = (before["removed"], due + 1) if now else (last, due)
+    assert due >= 3, "several, or nothing was counted anew"
+    recovering = [point for point in curves if point["kind"] == "recover"]
+    assert [point["at"] for point in recovering] == [1] * 2 * due
+    assert set(momenta) == {"reset"}
+    asks = [entry["result"]["criterion"] for entry in journal if entry["call"] == "ask best_choice"]
+    assert [entry["result"]["chosen"] for entry in journal if entry["call"] == "note"] == asks
+
+
 def test_the_subset_is_one_draw_a_seed_and_never_the_test_images(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     import methods.laasp as module
 
@@ -157,8 +240,11 @@ def test_the_subset_is_one_draw_a_seed_and_never_the_test_images(desk: Desk, mon
 
     monkeypatch.setattr(module, "best_choice", best_choice)
     finish("laasp", desk, config=ROUGH, recipe=recipe(epochs=6))
-    assert len(seen) > 3
+    first = len(seen)
+    assert first > 3
     assert all(torch.equal(seen[0], other) for other in seen)
+    finish("laasp", desk, config=ROUGH, recipe=recipe(epochs=6), seed=1)
+    assert not torch.equal(seen[0], seen[first]), "another seed, another draw"
 
 
 def test_all_layers_at_their_cap_is_said(desk: Desk) -> None:
@@ -168,6 +254,11 @@ def test_all_layers_at_their_cap_is_said(desk: Desk) -> None:
     lines = (desk.store.run_folder(cell.id) / "attempts.jsonl").read_text()
     assert '"failed"' in lines
     assert "all layers at their cap" in lines
+
+
+def test_an_unknown_criterion_in_the_pool_is_refused() -> None:
+    with pytest.raises(UserError, match=r"unknown laasp.pool 'l3'; did you mean l"):
+        planned("laasp", config={**ROUGH, "pool": ["l1", "l3"]})
 
 
 def test_too_large_a_subset_is_refused(desk: Desk) -> None:

@@ -50,7 +50,7 @@ def fill(store: Store, suite: Path, template: Record, **changes: object) -> None
 def add(store: Store, template: Record, cell, top1: float, *, hours: float = 2.0, **how: object) -> None:  # type: ignore[no-untyped-def]
     curve = [{"kind": "train", "at": at, "removed": at * 0.45, "test": top1} for at in range(3)]
     side, packed = pack_side({"curves": curve, "journal": [], "bits": ""})
-    removed = cell.remove.amount if cell.remove else 0.0
+    removed = cell.remove.amount + float(str(how.get("beyond", 0.0))) if cell.remove else 0.0
     cost = template.cost.model_copy(update={"train": 1.0 if cell.method.name == "dense" else hours})
     code = template.code.model_copy(
         update={"dirty": False} | {k: v for k, v in how.items() if k in ("engine", "method")}
@@ -288,14 +288,17 @@ def test_a_damaged_side_costs_its_picture_and_nothing_else(
     assert ".side.gz: " + ("missing" if damage == "missing" else "its bytes are not") in capsys.readouterr().err
 
 
-def test_a_network_off_its_target_is_flagged(tmp_path: Path, suite: Path, template: Record) -> None:
+@pytest.mark.parametrize(("removed", "flag"), [(0.88, "target missed"), (0.92, "target passed")])
+def test_a_network_off_its_target_is_flagged(
+    tmp_path: Path, suite: Path, template: Record, removed: float, flag: str
+) -> None:
     store = Store(tmp_path)
     cell = next(p.cell for p in plan(read(str(suite)), only="method=one_shot,seed=0"))
-    off = template.model_copy(update={"network": template.network.model_copy(update={"removed": 0.88})})
+    off = template.model_copy(update={"network": template.network.model_copy(update={"removed": removed})})
     side, packed = pack_side({})
     store.add(off.model_copy(update={"id": cell.id, "cell": cell, "side": side}), packed)
     (row,) = rows_of(plan(read(str(suite))), store)
-    assert {"target missed", "no dense reference"} <= set(row.flags)
+    assert {flag, "no dense reference"} <= set(row.flags)
     assert row.drop is None
 
 

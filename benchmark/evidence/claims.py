@@ -146,7 +146,7 @@ def _at(claim: Claim, places: list[str], sites: list[Site], rivals: list[Row]) -
         concerned += [r for r in beside for other in others if _faces(r, row, other) and r not in concerned]
     if unsaid := [row.label for row in concerned if None in _told(claim, row)]:
         return replace(nothing, why=f"records of {', '.join(unsaid)} do not tell what it speaks of")
-    if spoilt := [f"{row.label} {flag}" for row in concerned for flag in row.flags if _spoils(flag)]:
+    if spoilt := [f"{row.label} {flag}" for row in concerned for flag in row.flags if _spoils(flag, claim)]:
         return replace(nothing, why=f"not to be trusted: {', '.join(spoilt)}")
     if claim.kind == "costs less than" and (
         company := [r.label for r in concerned if any(s.shared for s in r.records)]
@@ -206,8 +206,13 @@ def _machines(rows: list[Row]) -> list[str]:
     return sorted(f"{name}, {threads} threads, {packed} packed, {mark}" for name, threads, packed, mark in how)
 
 
-def _spoils(flag: str) -> bool:
-    """Flags of a row that no verdict may rest on; a run that diverged would be replaced by a luckier seed."""
+def _spoils(flag: str, claim: Claim) -> bool:
+    """Flags of a row that no verdict may rest on; a run that diverged would be replaced by a luckier seed.
+
+    Who removed more than asked has a harder task against a number, and an unfair one against other rows.
+    """
+    if flag == "target passed":
+        return claim.kind not in ("drops at most", "reaches")
     named = ("target missed", "uncommitted code", "two environments", "one network under several seeds")
     return flag in named or flag.endswith(" diverged")
 

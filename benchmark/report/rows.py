@@ -230,7 +230,8 @@ def _flags(
         "dense below floor": bool(dense) and fmean([s.record.outcome.top1 for s in dense]) < places[0].floor,
         "no dense reference": not dense,
         "dense lacks seeds": bool(dense) and bool(lacking),
-        "target missed": any(_missed(s.record) for s in records),
+        "target missed": any(_beyond(s.record) < -TOLERANCE for s in records),
+        "target passed": any(_beyond(s.record) > TOLERANCE for s in records),
         f"{len(records)} of {len(places)} seeds": len(records) < len(places),
         f"{diverged} diverged": diverged > 0,
         "newer record under other conditions": left_out,
@@ -244,5 +245,6 @@ def _flags(
     return tuple(name for name, raised in flags.items() if raised)
 
 
-def _missed(record: Record) -> bool:
-    return record.cell.remove is not None and abs(record.network.removed - record.cell.remove.amount) > TOLERANCE
+def _beyond(record: Record) -> float:
+    """How much more than asked is gone."""
+    return record.network.removed - record.cell.remove.amount if record.cell.remove else 0.0
