@@ -7,6 +7,7 @@ the fast path off, because otherwise attention vanishes on a CPU (pytorch#195460
 
 import copy
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 Shape = tuple[int, int, int]
+Watch = Callable[[str, Any, Tensor, Any], None]  # a layer's name, itself, what came in and what went out
 
 
 def macs(network: nn.Module, shape: Shape) -> int:
@@ -30,78 +32,63 @@ def macs(network: nn.Module, shape: Shape) -> int:
 
 def macs_by_layer(network: nn.Module, shape: Shape) -> dict[str, int]:
     """The closed form, from the shapes that pass each layer. Attention products under `<module>.products`."""
-    found: dict[str, int] = {}
-    handles = []
+    found: Counter[str] = Counter()
 
-    def note(name: str, value: int) -> None:
-        found[name] = found.get(name, 0) + value
+    def conv(name: str, m: nn.Conv2d, images: Tensor, out: Tensor) -> None:
+        per_place = m.out_channels * (m.in_channels // m.groups) * m.kernel_size[0] * m.kernel_size[1]
+        found[name] += per_place * out.shape[2] * out.shape[3]
 
-    def conv(name: str, m: nn.Conv2d) -> None:
-        def hook(_: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
-            per_place = m.out_channels * (m.in_channels // m.groups) * m.kernel_size[0] * m.kernel_size[1]
-            note(name, per_place * out.shape[2] * out.shape[3])
+    def linear(name: str, m: nn.Linear, rows: Tensor, out: Tensor) -> None:
+        found[name] += m.in_features * m.out_features * (rows.numel() // rows.shape[-1])
 
-        handles.append(m.register_forward_hook(hook))
+    def torch_attention(name: str, m: nn.MultiheadAttention, queries: Tensor, out: Tensor) -> None:
+        tokens, width = queries.shape[1], m.embed_dim
+        found[f"{name}.in_proj"] += 3 * tokens * width * width
+        found[f"{name}.out_proj"] += tokens * width * width
+        found[f"{name}.products"] += 2 * tokens * tokens * width
 
-    def linear(name: str, m: nn.Linear) -> None:
-        def hook(_: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
-            note(name, m.in_features * m.out_features * (args[0].numel() // args[0].shape[-1]))
+    def timm_attention(name: str, m: Any, tokens: Tensor, out: Tensor) -> None:
+        found[f"{name}.products"] += 2 * tokens.shape[1] ** 2 * int(m.num_heads) * int(m.head_dim)
 
-        handles.append(m.register_forward_hook(hook))
-
-    def torch_attention(name: str, m: nn.MultiheadAttention) -> None:
-        def hook(_: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
-            tokens, width = args[0].shape[1], m.embed_dim
-            note(f"{name}.in_proj", 3 * tokens * width * width)
-            note(f"{name}.out_proj", tokens * width * width)
-            note(f"{name}.products", 2 * tokens * tokens * width)
-
-        handles.append(m.register_forward_hook(hook))
-
-    def timm_attention(name: str, heads: int, head_dim: int, m: nn.Module) -> None:
-        def hook(_: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
-            note(f"{name}.products", 2 * args[0].shape[1] ** 2 * heads * head_dim)
-
-        handles.append(m.register_forward_hook(hook))
-
-    for name, module in network.named_modules():
+    def of(module: nn.Module) -> Watch | None:
         if isinstance(module, nn.Conv2d):
-            conv(name, module)
-        elif isinstance(module, nn.MultiheadAttention):
-            torch_attention(name, module)
-        elif isinstance(module, nn.Linear):
-            linear(name, module)
-        elif hasattr(module, "num_heads") and hasattr(module, "head_dim"):
-            timm_attention(name, int(module.num_heads), int(module.head_dim), module)
-    try:
-        with _still(network), torch.no_grad():
-            network(_one(network, shape))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return found
+            return conv
+        if isinstance(module, nn.MultiheadAttention):
+            return torch_attention
+        if isinstance(module, nn.Linear):
+            return linear
+        return timm_attention if hasattr(module, "num_heads") and hasattr(module, "head_dim") else None
+
+    _watch(network, shape, of)
+    return dict(found)
 
 
 def places_by_layer(network: nn.Module, kinds: tuple[type[nn.Module], ...], shape: Shape) -> dict[str, int]:
     """How many numbers a layer of these kinds gives for each of its channels."""
-    found: dict[str, int] = {}
+    found: Counter[str] = Counter()
 
-    def hook(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
-        def count(module: nn.Module, _: Any, out: Tensor) -> None:
-            channels: int = next(module.parameters()).shape[0]
-            found[name] = found.get(name, 0) + out.numel() // channels
+    def places(name: str, module: nn.Module, images: Tensor, out: Tensor) -> None:
+        if parameters := list(module.parameters(recurse=False)):
+            found[name] += out.numel() // parameters[0].shape[0]
 
-        return count
+    _watch(network, shape, lambda module: places if isinstance(module, kinds) else None)
+    return dict(found)
 
-    layers = [(n, m) for n, m in network.named_modules() if isinstance(m, kinds) and list(m.parameters(recurse=False))]
-    handles = [module.register_forward_hook(hook(name)) for name, module in layers]
+
+def _watch(network: nn.Module, shape: Shape, of: Callable[[nn.Module], Watch | None]) -> None:
+    """Send one image through and show each layer's watcher its name, itself, what came in and what went out."""
+
+    def hook(name: str, watch: Watch) -> Callable[[nn.Module, tuple[Tensor, ...], Any], None]:
+        return lambda module, args, out: watch(name, module, args[0], out)
+
+    watched = [(name, module, watch) for name, module in network.named_modules() if (watch := of(module))]
+    handles = [module.register_forward_hook(hook(name, watch)) for name, module, watch in watched]
     try:
         with _still(network), torch.no_grad():
             network(_one(network, shape))
     finally:
         for handle in handles:
             handle.remove()
-    return found
 
 
 def macs_closed_form(network: nn.Module, shape: Shape) -> int:
