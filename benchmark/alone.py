@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmark import find
+from benchmark.canonical import digest
 from benchmark.code import code_of
 from benchmark.engine.build import build
 from benchmark.engine.latency import latencies
@@ -46,6 +47,7 @@ class Rehearsal(Run):
     def _call(self, name: str, args: Any, work: Callable[[], Any]) -> Any:
         if self._calls == len(self.progress.journal):
             raise MethodChanged(f"call {self._calls + 1}, {name!r}, is one more than the run made that is rehearsed")
+        self.progress.journal[self._calls]["args"] = digest(args)  # the code means the same; it may have got options
         work()
         return super()._call(name, args, work)  # it is in the journal, so its old answer comes back
 

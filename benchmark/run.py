@@ -160,6 +160,11 @@ class Run:
         return self.trainer.buffer(name, like)
 
     @property
+    def training_images(self) -> int:
+        """So many there are, what is held out for validation not counted."""
+        return len(self.trainer.batches.train)
+
+    @property
     def groups(self) -> Groups:
         """The channel groups as they are now: which tensors hold a channel, and where."""
         if self.channels is None:
@@ -206,8 +211,9 @@ class Run:
         if self._calls < len(journal):
             entry = journal[self._calls]
             if (entry["call"], entry["args"]) != (name, asked):
+                other = repr(name) if entry["call"] != name else "asked for something else"
                 raise MethodChanged(
-                    f"call {self._calls + 1} was {entry['call']!r} and is {name!r}: "
+                    f"call {self._calls + 1} was {entry['call']!r} and is {other}: "
                     "the method changed since the checkpoint; --force starts the cell afresh"
                 )
         else:

@@ -58,9 +58,16 @@ def laasp(
     within: bool = True,
     momentum: Literal["keep", "reset"] = "keep",
     overshoot: bool = False,
-    memory: float = 4.0,  # GiB for the search
+    memory: float = 4.0,  # GiB for the search and its images
 ) -> None:
-    recoveries = 0 if every >= run.target else int(run.target / max(every, step))
+    if not pool:
+        raise UserError("laasp: the pool is empty; name one or more of l1, l2, euclidean, cosine")
+    if not 0 < images <= run.training_images:
+        raise UserError(
+            f"laasp: a subset of {images} images was asked for; there are {run.training_images} to train on"
+        )
+    rarest = max(every, step) if step_of == "macs" else every or step  # a share of a layer is a small one of all MACs
+    recoveries = 0 if every >= run.target else int(run.target / rarest)
     if start + (recover * recoveries if within else 0) >= run.epochs:
         room = f"{start} epochs and about {recoveries} recoveries of {recover}"
         raise UserError(f"laasp: {room} fill all {run.epochs} epochs; give it fewer, or within = false")

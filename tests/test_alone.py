@@ -81,6 +81,24 @@ def test_what_is_timed_is_what_was_run(tmp_path: Path, environment: Environment)
     assert rehearsal.epoch == cell.recipe.epochs
 
 
+def test_options_that_came_since_are_no_hindrance_but_another_call_is(tmp_path: Path, environment: Environment) -> None:
+    """The code means the same, so it asks for the same, though in more words."""
+    desk = make_desk(tmp_path, environment, packed=2)
+    stored = finish("ocspruner", desk, recipe=LONG, **CELLS["ocspruner"])
+    cell, journal = stored.record.cell, desk.store.side(stored)["journal"]
+    method = alone.find.load(alone.find.methods()["ocspruner"])
+
+    def rehearsed(journal: list[dict[str, Any]]) -> alone.Rehearsal:
+        rehearsal = alone.Rehearsal(alone.begun(cell, desk, None, alone.code_of(cell)), journal)
+        method(rehearsal, **cell.method.config)
+        return rehearsal
+
+    fewer_words = [entry | {"args": "of before"} for entry in journal]
+    assert rehearsed(fewer_words).macs == stored.record.network.macs
+    with pytest.raises(UserError, match="call 1 was 'dance' and is 'train'"):
+        rehearsed([journal[0] | {"call": "dance"}, *journal[1:]])
+
+
 @pytest.mark.parametrize("method", ["one_shot", "agp", "iterative", "random"])
 def test_what_a_callback_takes_later_counts(
     method: str, tmp_path: Path, environment: Environment, clock: list[int], monkeypatch: pytest.MonkeyPatch

@@ -84,6 +84,46 @@ def test_little_memory_gives_the_same_losses() -> None:
         assert run == pytest.approx(runs[0], abs=1e-5)
 
 
+@pytest.mark.parametrize("name", ["resnet_tiny", "vit_tiny"])
+def test_a_search_keeps_no_more_than_it_may(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted after every step of every pass: the values kept for later starts, those under way, and the images."""
+    network, shape, classes = network_of(name)
+    channels, (images, labels) = Channels(network, shape, classes), pictures(shape, 128)
+    groups = channels.groups
+    can = [group for group in groups if scoring.can_be_silenced(network, groups[group])]
+    candidates = [(group, (channel,)) for group in can for channel in range(min(8, groups[group].width))]
+    kept: dict[Any, torch.Tensor] = {}
+    most = [0]
+    whole, step = scoring.Program._whole, scoring.fx.Interpreter.run_node
+
+    def remember(self: Any, *args: Any) -> Any:
+        kept.clear()
+        kept.update(whole(self, *args))
+        return dict(kept)
+
+    def count(self: Any, node: Any) -> Any:
+        value = step(self, node)
+        there = [t for t in (*kept.values(), *self.env.values(), value, images) if torch.is_tensor(t)]
+        sizes = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in there}
+        most[0] = max(most[0], sum(sizes.values()))
+        return value
+
+    monkeypatch.setattr(scoring.Program, "_whole", remember)
+    monkeypatch.setattr(scoring.fx.Interpreter, "run_node", count)
+
+    def peak(memory: float) -> int:
+        most[0] = 0
+        kept.clear()
+        scoring.losses(network.eval(), channels.groups, candidates, images, labels, memory=memory)
+        return most[0]
+
+    free = peak(4 * scoring.GIB)
+    least = images.numel() * images.element_size()
+    for share in (0.5, 0.25):
+        memory = least + share * (free - least)
+        assert peak(memory) <= memory < free
+
+
 def test_a_bf16_pass_finds_the_choice_of_fp32() -> None:
     """The best are scored again in fp32 until no other could be better."""
     network, shape, classes = network_of("vgg_tiny")
@@ -261,9 +301,25 @@ def test_an_unknown_criterion_in_the_pool_is_refused() -> None:
         planned("laasp", config={**ROUGH, "pool": ["l1", "l3"]})
 
 
-def test_too_large_a_subset_is_refused(desk: Desk) -> None:
-    with pytest.raises(UserError, match="a subset of 5000 images was asked for; the training set has 1337"):
-        finish("laasp", desk, config={**ROUGH, "images": 5000}, recipe=recipe(epochs=6))
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        ({"images": 5000}, "a subset of 5000 images was asked for; there are 1337 to train on"),
+        ({"images": 0}, "a subset of 0 images was asked for"),
+        ({"pool": []}, "the pool is empty; name one or more of l1, l2, euclidean, cosine"),
+        # a tenth of a layer's filters is a small share of all MACs: a recovery may come after every fiftieth of them
+        ({"step": 0.1, "step_of": "filters", "every": 0.02}, "1 epochs and about 20 recoveries of 1 fill all 6 epochs"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused_before_anything_is_trained(
+    config: dict[str, Any], line: str, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def epoch(*args: Any, **more: Any) -> None:
+        raise AssertionError("it trains")
+
+    monkeypatch.setattr(Trainer, "epoch", epoch)
+    with pytest.raises(UserError, match=line):
+        finish("laasp", desk, config={**ROUGH, **config}, recipe=recipe(epochs=6))
 
 
 def test_killed_in_the_middle_of_a_search_and_of_a_recovery_it_ends_the_same(tmp_path: Path, environment: Any) -> None:

@@ -68,9 +68,10 @@ class Speed:
 
 def speed_of(name: str, here: Environment, *, compile: bool, seconds: float = 2.0) -> Speed:
     device = here.device
+    steps = 39 if device.type == "cuda" else 4  # an epoch ends by waiting for the device
     rounds = {workers: _plain(name, workers, device, seconds) for workers in WORKERS}
     here.forget_peak_memory()
-    eager = trainer(name, device)
+    eager = trainer(name, device, steps=steps)
     recorded, eager.captures = eager.captures, False
     rate = best(eager, seconds)
     graph, nchw, compiled, spent = None, None, None, None
@@ -80,13 +81,13 @@ def speed_of(name: str, here: Environment, *, compile: bool, seconds: float = 2.
     memory = here.peak_memory()
     masked = best(eager, seconds, masks=True)
     if recorded:
-        other = trainer(name, device, channels_last=False)
+        other = trainer(name, device, channels_last=False, steps=steps)
         other.captures = False
         nchw = best(other, seconds)
     with mode(device, "fast"):
-        fast = best(trainer(name, device), seconds)
+        fast = best(trainer(name, device, steps=steps), seconds)
     if compile:
-        other = trainer(name, device, compile=True)
+        other = trainer(name, device, compile=True, steps=steps)
         start = time.perf_counter()
         other.epoch(0)  # the first step compiles
         spent = max(0.0, time.perf_counter() - start - other.batches.steps * BATCH / rate)

@@ -136,7 +136,8 @@ class Batches:
         return F.interpolate(images.float(), size=self.size, mode="bilinear", align_corners=False)
 
     def _normalised(self, images: Tensor) -> Tensor:
-        own = images.to(torch.float32, copy=True).sub_(self.shift).mul_(self.scale)  # one array, not three
+        """One array, not three: bytes become floats here; floats are of `_sized` or an augmentation, nobody else's."""
+        own = images.to(torch.float32).sub_(self.shift).mul_(self.scale)
         return own.contiguous(memory_format=self.layout)
 
     def _part(self, images: Bytes | Files) -> Tensor | Files:

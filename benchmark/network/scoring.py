@@ -47,6 +47,7 @@ def losses(
     memory: float = 4 * GIB,
 ) -> tuple[dict[Gone, float], int]:
     """Mean cross-entropy of each candidate, and how many MACs that took."""
+    memory = max(memory - images.numel() * images.element_size(), memory / 4)  # they lie there all the while
     shape = (images.shape[1], images.shape[2], images.shape[3])
     exact = Program(network, groups, torch.float32, shape, memory)
     if not bf16:
