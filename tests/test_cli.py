@@ -15,6 +15,8 @@ from benchmark.calibrate import hours_per_epoch
 from benchmark.cli import main
 from benchmark.errors import UserError
 from benchmark.find import ROOT
+from benchmark.launch.worker import Summary
+from benchmark.verbs.run import _close
 from tests.conftest import SUITE, recipe, tiny
 from tests.forked import prunebench
 
@@ -109,6 +111,19 @@ def test_a_spent_budget_stops_cleanly_and_the_next_run_goes_on(ran: Path, tmp_pa
     assert record["how"]["attempts"] == 2
     assert record["cost"]["lost"] == 0
     assert record["outcome"]["epochs_trained"] == 30
+
+
+def test_cells_that_failed_with_their_parents_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """The reason stands in the parents' own line; without its data a suite would say it some hundred times."""
+    failed = {f"dense seed {n}": "no archive" for n in range(3)}
+    failed |= {f"finetune seed {n}": f"its parent {n}abc{n} (start) failed" for n in range(3)}
+    assert _close("mine", [], Summary(failed=failed), as_json=False) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "failed   dense seed 0 and 2 more: no archive",
+        "failed   finetune seed 0 and 2 more: its parent failed",
+    ]
+    _close("mine", [], Summary(failed=failed), as_json=True)
+    assert json.loads(capsys.readouterr().out)["failed"] == failed, "each with its parent"
 
 
 def test_a_failing_cell_does_not_stop_the_others(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`run`: which cells are due, the run itself, and its end told to a person or a machine."""
 
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 from math import inf
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 LAUNCHERS = ("inline", "process", "slurm")
 DEVICES = ("auto", "cpu", "cuda")  # one of several GPUs: CUDA_VISIBLE_DEVICES
+OF_A_PARENT = re.compile(r"its parent \w+ \(\w+\) failed")  # it has a line of its own, with the reason
 SOME = 20  # cells of one kind that the end of a run names; --json has them all
 Report = dict[str, Any]
 
@@ -148,8 +150,9 @@ def _close(name: str, entries: list[Entry], summary: "Summary | None", as_json: 
     if as_json:
         print(json.dumps(report, indent=1))
     else:
-        for why, count in Counter(report["failed"].values()).items():
-            first = next(cell for cell, reason in report["failed"].items() if reason == why)
+        failed = {cell: OF_A_PARENT.sub("its parent failed", why) for cell, why in report["failed"].items()}
+        for why, count in Counter(failed.values()).items():
+            first = next(cell for cell, reason in failed.items() if reason == why)
             print(f"failed   {first}" + (f" and {count - 1} more" if count > 1 else "") + f": {why}")
         for key in ("diverged", "left", "stale"):
             for cell in report[key][:SOME]:
