@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from benchmark.cell import Scope as Scope
     from benchmark.engine.training import Now as Now
     from benchmark.errors import UserError as UserError
     from benchmark.network.criteria import NORMALISE as NORMALISE
@@ -35,6 +36,7 @@ FACE = {
     "Group": "benchmark.network.groups",
     "Now": "benchmark.engine.training",
     "Run": "benchmark.run",
+    "Scope": "benchmark.cell",
     "UserError": "benchmark.errors",
     "View": "benchmark.view",
     "hold_zeros": "benchmark.network.masks",
@@ -56,6 +58,7 @@ __all__ = [
     "Group",
     "Now",
     "Run",
+    "Scope",
     "UserError",
     "View",
     "dataset",

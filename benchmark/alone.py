@@ -96,8 +96,8 @@ def time_alone(stored: Stored, desk: Desk) -> Alone:
     if why:
         raise UserError(f"{record.cell.name} [{stored.content}]: it was run {why}; its hours cannot be timed here")
     rehearsal = Rehearsal(begun(cell, desk, None, code), desk.store.side(stored)["journal"])
-    method = find.load(find.pick("method", cell.method.name, find.methods(desk.methods_from)))
-    method(rehearsal, **cell.method.config)
+    found = find.pick("method", cell.method.name, find.methods(desk.methods_from))
+    find.load(found)(rehearsal, **find.options(found, cell.method.config, rehearsal.kind))
     trainer = rehearsal.trainer
     dense = build(cell, trainer.batches.classes)
     return Alone(

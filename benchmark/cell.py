@@ -25,6 +25,7 @@ Positive = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0)]
 Amount = Annotated[float, Field(gt=0, lt=1)]
 Kind = Literal["weights", "macs", "params", "channels"]
+Scope = Literal["local", "global"]  # what is ranked together: each layer (or channel group), or the whole network
 CHANNEL_KINDS = ("macs", "params", "channels")  # targets that cuts meet; masks meet `weights`
 
 

@@ -91,9 +91,10 @@ def _follow(run: Run, cell: Cell, desk: Desk) -> int | None:
     """The method, from its first line; what its journal tells of is passed over. The epoch it diverged in."""
     if desk.environment.fingerprint not in run.progress.fingerprints:
         run.progress.fingerprints.append(desk.environment.fingerprint)
-    method = find.load(find.pick("method", cell.method.name, find.methods(desk.methods_from)))
+    found = find.pick("method", cell.method.name, find.methods(desk.methods_from))
+    method = find.load(found)
     try:
-        method(run, **cell.method.config)
+        method(run, **find.options(found, cell.method.config, run.kind))
     except Diverged as diverged:
         return diverged.epoch
     if run.epoch != run.epochs:

@@ -8,7 +8,7 @@ are literals, so a suite's cells and their ids can be known without torch.
 import ast
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from inspect import signature
@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any, get_args
 
 from benchmark import registry
-from benchmark.cell import Kind
+from benchmark.cell import Kind, Scope
 from benchmark.errors import UnknownName, UserError
 
 HERE = Path(__file__).resolve().parent
@@ -75,6 +75,18 @@ def load(found: Found) -> Callable[..., Any]:
     """Import the file and hand over the function: the one place where a found thing becomes code."""
     function: Callable[..., Any] = getattr(_module(found.path), found.function)
     return function
+
+
+def written(found: Found, config: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """A method's options as a cell that removes `kind` writes them: without what was implied before they existed."""
+    implied = found.facts.get("implied", {})
+    return {key: value for key, value in config.items() if implied.get(key, {}).get(kind, ...) != value}
+
+
+def options(found: Found, config: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """The way back: the options to call the method with."""
+    implied = found.facts.get("implied", {})
+    return {key: of[kind] for key, of in implied.items() if kind in of} | dict(config)
 
 
 @cache
@@ -140,7 +152,7 @@ def _defaults(node: ast.FunctionDef, path: Path) -> dict[str, Any]:
 
 
 def _choices(node: ast.FunctionDef) -> dict[str, tuple[Any, ...]]:
-    """What `Literal["a", "b"]` and `Criterion` in the signature allow; `| None` may follow."""
+    """What `Literal["a", "b"]`, `Criterion` and `Scope` in the signature allow; `| None` may follow."""
     found: dict[str, tuple[Any, ...]] = {}
     for arg in node.args.kwonlyargs:
         for part in ast.walk(arg.annotation) if arg.annotation else ():
@@ -150,6 +162,8 @@ def _choices(node: ast.FunctionDef) -> dict[str, tuple[Any, ...]]:
                     found[arg.arg] = value if isinstance(value, tuple) else (value,)
                 case ast.Name(id="Criterion"):
                     found[arg.arg] = criteria()
+                case ast.Name(id="Scope"):
+                    found[arg.arg] = get_args(Scope)
     return found
 
 

@@ -17,15 +17,23 @@ def method(
     variants: Mapping[str, Mapping[str, Any]] | None = None,
     start: str = "",
     architecture: str = "",
+    implied: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Callable[[F], F]:
     """`removes`: the kinds of target it can meet. Raise `version` when it comes to mean another thing.
 
     `variants`: named sets of options. `start`: the option that says which share of the epochs a
     dense parent is trained for; `run.start_from_dense()` takes over its weights. `architecture`: the
-    option that names the method whose widths `run.architecture()` gives.
+    option that names the method whose widths `run.architecture()` gives. `implied`: of an option that came
+    later, what it was for each kind of target before it existed. At that value it is not written into a cell,
+    so cells of before keep their ids.
     """
     return _keep(
-        removes=frozenset(removes), version=version, variants=variants or {}, start=start, architecture=architecture
+        removes=frozenset(removes),
+        version=version,
+        variants=variants or {},
+        start=start,
+        architecture=architecture,
+        implied=implied or {},
     )
 
 

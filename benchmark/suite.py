@@ -124,7 +124,10 @@ def with_parents(
     cell: Cell, methods: list[Entry], methods_from: tuple[Path, ...], where: object = ""
 ) -> tuple[Cell, tuple[Cell, ...]]:
     """The cell with its parents' ids in it, and those parents, theirs first. Its method's file says what it needs."""
-    facts = find.pick("method", cell.method.name, find.methods(methods_from), where).facts
+    found = find.pick("method", cell.method.name, find.methods(methods_from), where)
+    facts, kind = found.facts, cell.remove.kind if cell.remove else ""
+    config = find.written(found, cell.method.config, kind)
+    cell = cell.model_copy(update={"method": cell.method.model_copy(update={"config": config})})
     roles: dict[str, str] = {}
     before: list[Cell] = []
     if share := cell.method.config.get(facts.get("start", "")):
@@ -141,8 +144,8 @@ def with_parents(
             raise UserError(
                 f"{where}{cell.method.name}: of = {name!r} removes no {cell.remove.kind}; it has no widths to take"
             )
-        found, earlier = with_parents(cell.model_copy(update={"method": other}), methods, methods_from, where)
-        roles["architecture_of"], before = found.id, [*before, *earlier, found]
+        parent, earlier = with_parents(cell.model_copy(update={"method": other}), methods, methods_from, where)
+        roles["architecture_of"], before = parent.id, [*before, *earlier, parent]
     return (cell.model_copy(update={"parents": roles}) if roles else cell), tuple(before)
 
 

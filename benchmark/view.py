@@ -56,10 +56,15 @@ class View:
     def weights(self) -> dict[str, Tensor]:
         return dict(self.network.named_parameters())
 
-    def lowest(self, scores: Mapping[str, Tensor], amount: float, *, cap: float = CAP, round_to: int = 1) -> Kept:
-        """What to keep so that `amount` of the dense network (in the cell's unit) is gone, lowest scores first."""
+    def lowest(
+        self, scores: Mapping[str, Tensor], amount: float, *, cap: float = CAP, round_to: int = 1, last: bool = True
+    ) -> Kept:
+        """What to keep so that `amount` of the dense network (in the cell's unit) is gone, lowest scores first.
+
+        A cut that another one follows is not the `last`: it stops at the first channel that would overshoot.
+        """
         channels = self._channels()
-        return choose(channels.groups, channels.costs, scores, self.kind, amount, cap=cap, round_to=round_to)
+        return choose(channels.groups, channels.costs, scores, self.kind, amount, cap=cap, round_to=round_to, last=last)
 
     def counting_norms(self) -> "View":
         """The same look, but a target in MACs counts biases and normalisation too, as some papers do."""

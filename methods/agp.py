@@ -5,12 +5,18 @@ Paper:     Zhu and Gupta, arXiv 1710.01878 (2017). Baseline of One-Cycle Pruning
 Expected:  the One-Cycle blog's ResNet-18 on Imagenette, 95 %: 77.1 %.
 """
 
-from benchmark import Criterion, Run, method, prune_along
+from benchmark import Criterion, Run, Scope, method, prune_along
 
 
-@method(removes={"weights", "macs", "params", "channels"}, version=1)
-def agp(run: Run, *, start: float = 0.2, by: Criterion | None = None, round_to: int | None = None) -> None:
-    prune_along(run, lambda t: fraction(t, start), by=by, round_to=round_to)
+@method(
+    removes={"weights", "macs", "params", "channels"},
+    version=1,
+    implied={"scope": {"weights": "local"}},
+)
+def agp(
+    run: Run, *, start: float = 0.2, by: Criterion | None = None, scope: Scope = "local", round_to: int | None = None
+) -> None:
+    prune_along(run, lambda t: fraction(t, start), by=by, scope=scope, round_to=round_to)
 
 
 def fraction(t: float, start: float = 0.2) -> float:

@@ -21,6 +21,6 @@ def finetune_iterative(
     run.start_from_dense()
     left = run.epochs - run.epoch
     for i in range(n):
-        if kept := run.ask(lowest, by, usual(by), run.target * (i + 1) / n):
+        if kept := run.ask(lowest, by, usual(by), run.target * (i + 1) / n, 1, i + 1 == n):
             run.cut(kept)
         run.train(left * (i + 1) // n - left * i // n)

@@ -6,14 +6,24 @@ Expected:  the blog's ResNet-18 on Imagenette, 95 %: 66.9 %.
 
 from math import ceil
 
-from benchmark import Criterion, Run, method, prune_along
+from benchmark import Criterion, Run, Scope, method, prune_along
 
 
-@method(removes={"weights", "macs", "params", "channels"}, version=1)
+@method(
+    removes={"weights", "macs", "params", "channels"},
+    version=1,
+    implied={"scope": {"weights": "local"}},
+)
 def iterative(
-    run: Run, *, n: int = 3, start: float = 0.2, by: Criterion | None = None, round_to: int | None = None
+    run: Run,
+    *,
+    n: int = 3,
+    start: float = 0.2,
+    by: Criterion | None = None,
+    scope: Scope = "local",
+    round_to: int | None = None,
 ) -> None:
-    prune_along(run, lambda t: fraction(t, n, start), by=by, round_to=round_to)
+    prune_along(run, lambda t: fraction(t, n, start), by=by, scope=scope, round_to=round_to)
 
 
 def fraction(t: float, n: int = 3, start: float = 0.2) -> float:

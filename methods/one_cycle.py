@@ -10,14 +10,24 @@ Choices:   alpha 14, beta 5 as the paper's README says; the authors' library has
 
 from math import exp
 
-from benchmark import Criterion, Run, method, prune_along
+from benchmark import Criterion, Run, Scope, method, prune_along
 
 
-@method(removes={"weights", "macs", "params", "channels"}, version=1)
+@method(
+    removes={"weights", "macs", "params", "channels"},
+    version=1,
+    implied={"scope": {"weights": "local"}},
+)
 def one_cycle(
-    run: Run, *, alpha: float = 14.0, beta: float = 5.0, by: Criterion | None = None, round_to: int | None = None
+    run: Run,
+    *,
+    alpha: float = 14.0,
+    beta: float = 5.0,
+    by: Criterion | None = None,
+    scope: Scope = "local",
+    round_to: int | None = None,
 ) -> None:
-    prune_along(run, lambda t: fraction(t, alpha, beta), by=by, round_to=round_to)
+    prune_along(run, lambda t: fraction(t, alpha, beta), by=by, scope=scope, round_to=round_to)
 
 
 def fraction(t: float, alpha: float = 14.0, beta: float = 5.0) -> float:

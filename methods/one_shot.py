@@ -5,12 +5,18 @@ Baseline of One-Cycle Pruning (arXiv 2107.02086). The authors' blog prunes after
 Expected:  the blog's ResNet-18 on Imagenette, 95 %: 75.5 % (with a constant learning rate).
 """
 
-from benchmark import Criterion, Run, method, prune_along
+from benchmark import Criterion, Run, Scope, method, prune_along
 
 
-@method(removes={"weights", "macs", "params", "channels"}, version=1)
-def one_shot(run: Run, *, start: float = 0.4, by: Criterion | None = None, round_to: int | None = None) -> None:
-    prune_along(run, lambda t: fraction(t, start), by=by, round_to=round_to)
+@method(
+    removes={"weights", "macs", "params", "channels"},
+    version=1,
+    implied={"scope": {"weights": "local", "macs": "global", "params": "global", "channels": "global"}},
+)
+def one_shot(
+    run: Run, *, start: float = 0.4, by: Criterion | None = None, scope: Scope = "local", round_to: int | None = None
+) -> None:
+    prune_along(run, lambda t: fraction(t, start), by=by, scope=scope, round_to=round_to)
 
 
 def fraction(t: float, start: float = 0.4) -> float:

@@ -122,7 +122,7 @@ def test_a_defect_is_caught_by_counts_on_another_processor(
     smoke(monkeypatch)
     with monkeypatch.context() as patch:
         if defect == "a mask off by one":
-            patch.setattr(schedules, "zero_lowest", lambda net, share, score: zero_lowest(net, share + 1e-3, score))
+            patch.setattr(schedules, "zero_lowest", lambda net, share, *how: zero_lowest(net, share + 1e-3, *how))
         elif defect == "the wrong beta":
             patch.setattr(one_cycle, "fraction", lambda t, a, b, whole=one_cycle.fraction: whole(t, a, b + 1))
         elif defect == "MACs counted twice":

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from benchmark.canonical import digest
+from benchmark.engine.build import build
 from benchmark.engine.training import Trainer
 from benchmark.errors import UserError
 from benchmark.execute import Desk, execute
@@ -27,7 +28,7 @@ from benchmark.view import View
 from methods import agp, iterative, one_cycle, one_shot
 from methods.group_sparse import strengths
 from methods.prune_at_init import snip
-from tests.conftest import finish, planned, recipe
+from tests.conftest import finish, planned, recipe, tiny
 
 T = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]
 BETA_5 = [".00669", ".0266", ".09976", ".31006", ".64574", ".88091", ".96782", ".99196", ".9981", ".99962", "1"]
@@ -168,6 +169,44 @@ def test_a_schedule_leaves_widths_in_whole_blocks_when_asked(desk: Desk) -> None
 def test_lamp_ranks_by_its_shares_and_not_by_their_means(desk: Desk) -> None:
     """Others are divided by their group's mean; the journal tells what was asked by its hash."""
     for by, normalise in (("lamp", "none"), ("l2", "mean")):
-        journal = desk.store.side(finish("one_shot", desk, kind="macs", config={"by": by}))["journal"]
+        journal = desk.store.side(finish("one_shot", desk, kind="macs", config={"by": by, "scope": "global"}))[
+            "journal"
+        ]
         asked = [entry["args"] for entry in journal if entry["call"] == "ask lowest"]
-        assert asked == [digest([by, normalise, 0.4, 1])]
+        assert asked == [digest([by, normalise, 0.4, 1, True, {}])]
+
+
+def test_a_global_scope_zeroes_the_lowest_of_all_layers_together() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 4, 3))
+    with torch.no_grad():
+        network[1].weight *= 0.05  # the weakest layer
+    every = torch.cat([w.detach().abs().flatten() for w in prunable(network).values()])
+    zero_lowest(network, 0.5, scope="global")
+    threshold = every.sort().values[round(0.5 * len(every)) - 1]
+    left = torch.cat([w.detach().flatten() for w in prunable(network).values()])
+    assert torch.equal(left == 0, every <= threshold)
+    assert nonzeros(network)["1"] < 8 * 8 * 9 // 8, "most of the weak layer is gone"
+
+
+@pytest.mark.parametrize("name", ["one_shot", "agp", "one_cycle", "iterative"])
+def test_a_scope_reaches_the_run(desk: Desk, name: str) -> None:
+    """Local leaves every layer the same share, global does not."""
+    counts = {}
+    for scope in ("local", "global"):
+        stored = finish(name, desk, kind="weights", amount=0.8, config={"scope": scope})
+        last = desk.store.side(stored)["curves"][-1]["nonzeros"]
+        sizes = [w.numel() for w in prunable(build(stored.record.cell, 10)).values()]
+        counts[scope] = [left / size for left, size in zip(last, sizes, strict=True)]
+    assert all(abs(share - 0.2) < 0.02 for share in counts["local"])
+    assert max(abs(share - 0.2) for share in counts["global"]) > 0.1
+
+
+def test_an_option_at_the_value_it_had_before_it_existed_is_not_written() -> None:
+    """So that cells of before keep their ids: masks were local, one cut of channels was global."""
+    assert "scope" not in tiny("agp", kind="weights").method.config
+    assert "scope" not in tiny("one_shot", kind="macs", config={"scope": "global"}).method.config
+    assert tiny("agp", kind="weights", config={"scope": "global"}).method.config["scope"] == "global"
+    for scope in ("local", "global"):  # several cuts along a schedule are made otherwise than before
+        assert tiny("agp", kind="macs", config={"scope": scope}).method.config["scope"] == scope
+    assert tiny("one_shot", kind="macs").method.config["scope"] == "local"

@@ -98,8 +98,18 @@ NORMALISE: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def usual(by: str) -> str:
-    """How a schedule makes a criterion's scores comparable: LAMP's are shares already."""
+    """How a global ranking makes a criterion's scores comparable: LAMP's are shares already."""
     return "none" if by == "lamp" else "mean"
+
+
+def share_by_then(score: Tensor, group: Group) -> Tensor:
+    """In place of each score, the share of the dense group that is gone once the channel goes, lowest first.
+
+    A walk up these numbers takes the same share of every group: a local ranking.
+    """
+    rank = torch.empty_like(score, dtype=torch.long)
+    rank[score.sort(stable=True).indices] = torch.arange(len(score), device=score.device)
+    return (group.dense - group.width + 1 + rank).double() / group.dense
 
 
 @torch.no_grad()

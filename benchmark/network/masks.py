@@ -6,6 +6,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
+from benchmark.cell import Scope
 from benchmark.engine.transfer import onto
 from benchmark.network.groups import is_attention
 
@@ -37,8 +38,14 @@ def magnitude(name: str, weight: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def zero_lowest(network: nn.Module, share: float, score: Score = magnitude) -> None:
-    """In every layer the `share` of lowest score becomes zero: local ranking, exact count, ties by index."""
+def zero_lowest(network: nn.Module, share: float, score: Score = magnitude, scope: Scope = "local") -> None:
+    """The `share` of lowest score becomes zero, in every layer alike (local) or over all layers together (global).
+
+    The count is exact; among equal scores the first go.
+    """
+    if scope == "global":
+        _zero_lowest_of_all(prunable(network), share, score)
+        return
     weights = {name: w for name, w in prunable(network).items() if round(share * w.numel())}
     if not weights:
         return
@@ -47,6 +54,15 @@ def zero_lowest(network: nn.Module, share: float, score: Score = magnitude) -> N
     look = lowest_at_once if scores[0].is_cuda else lowest_one_by_one
     for weight, mask in zip(weights.values(), look(scores, counts), strict=True):
         weight.masked_fill_(mask, 0)
+
+
+def _zero_lowest_of_all(weights: dict[str, Tensor], share: float, score: Score) -> None:
+    scores = torch.cat([score(name, weight).flatten() for name, weight in weights.items()])
+    if not (count := round(share * len(scores))):
+        return
+    [mask] = (lowest_at_once if scores.is_cuda else lowest_one_by_one)([scores], [count])
+    for weight, part in zip(weights.values(), mask.split([w.numel() for w in weights.values()]), strict=True):
+        weight.masked_fill_(part.view(weight.shape), 0)
 
 
 def lowest_one_by_one(scores: list[Tensor], counts: list[int]) -> list[Tensor]:

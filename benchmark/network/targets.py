@@ -1,4 +1,9 @@
-"""From scores to a cut that meets its target: rank all channels, walk up the ranking, skip what overshoots."""
+"""From scores to a cut that meets its target: rank all channels and walk up the ranking.
+
+The last cut of a run skips what overshoots, so that it lands on its target. An earlier one stops there and
+leaves the rest of its budget to the next: the budget of one epoch of many is smaller than one channel of a
+dear group, and skipping would remove cheap channels whatever their score.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,19 +33,22 @@ class Walk:
     gone: dict[str, list[int]] = field(default_factory=dict)
     waiting: dict[str, list[int]] = field(default_factory=dict)
 
-    def offer(self, group: str, channel: int) -> None:
-        """With blocks of 8 channels wait until eight (or what makes the width a multiple) can go together."""
+    def offer(self, group: str, channel: int) -> bool:
+        """Whether the budget allowed it. With blocks of 8 channels wait until eight (or what makes the width a
+        multiple) can go together."""
         waiting = self.waiting.setdefault(group, [])
         waiting.append(channel)
         wanted = self.widths[group] % self.blocks[group] or self.blocks[group]
         if len(waiting) < wanted:
-            return
+            return True
         self.waiting[group] = []
         if self.widths[group] - wanted < self.least[group]:
-            return
+            return True
         saved = self.costs.saved(self.kind, self.widths, group, wanted)
-        if saved <= self.budget:
-            self._take(group, waiting, saved)
+        if saved > self.budget:
+            return False
+        self._take(group, waiting, saved)
+        return True
 
     def land(self, order: list[tuple[str, int]]) -> None:
         """At the end one single channel more, where overshooting by it comes nearer than stopping short."""
@@ -70,8 +78,12 @@ def choose(
     *,
     cap: float = CAP,
     round_to: int = 1,
+    last: bool = True,
 ) -> Kept:
     """The channels to keep so that `amount` of the dense network's `kind` is gone, lowest scores first.
+
+    The `last` cut comes as near to the amount as it can; any other ends below it, at the first channel in the
+    ranking that would overshoot.
 
     Ties go by the order of the groups, then of the channels. No group loses more than `cap` of its
     dense width; with `round_to` widths are multiples of it (heads are wholes already). Only groups
@@ -83,8 +95,10 @@ def choose(
     walk = Walk(costs, kind, goal - (costs.dense[kind] - costs.count(kind, now)), now, least, blocks)
     order = ranking(groups, scores)
     for name, channel in order:
-        walk.offer(name, channel)
-    walk.land(order)
+        if not walk.offer(name, channel) and not last:
+            break
+    if last:
+        walk.land(order)
     reached = costs.removed(kind, walk.widths)
     if amount - reached > NEAR and all(walk.widths[name] - blocks[name] < least[name] for name in groups):
         raise _out_of_reach(kind, amount, reached, cap, round_to)
