@@ -95,6 +95,14 @@ class WarmCosine(Spec):
     momentum: tuple[Share, Share] | None = None
 
 
+Channels = tuple[Annotated[float, Field(ge=0, le=1)], ...]  # one number a colour channel, of pixels between 0 and 1
+
+
+class Normalise(Spec):
+    mean: Channels
+    std: Channels
+
+
 class Recipe(Spec):
     """How a network is trained: everything that changes the numbers and is not the method's."""
 
@@ -111,10 +119,13 @@ class Recipe(Spec):
     test_every: Positive = 10  # and after each of the last ten epochs
     channels_last: bool = True
     compile: bool = False  # torch.compile: other bits, fewer seconds a step, a minute or two once and after each cut
-    LATER = ("compile",)
+    normalise: Normalise | None = None  # where the recipe's pixels are scaled otherwise than the data set's usual
+    LATER = ("compile", "normalise")
 
     @model_validator(mode="after")
     def _possible(self) -> "Recipe":
+        if self.normalise and (len(self.normalise.mean) != len(self.normalise.std) or 0 in self.normalise.std):
+            raise ValueError("normalise: give a mean and a std above 0 for each colour channel")
         if isinstance(self.lr, Steps) and any(at >= self.epochs for at in self.lr.at):
             raise ValueError(f"lr.at {list(self.lr.at)}: a step lies at or beyond the last of {self.epochs} epochs")
         if isinstance(self.lr, Cosine) and self.lr.warm >= self.epochs:

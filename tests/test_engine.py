@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.cell import Adam, Cosine, Steps, WarmCosine
+from benchmark.cell import Adam, Cosine, Normalise, Steps, WarmCosine
 from benchmark.data.images import Images
 from benchmark.engine.augment import augments, crop4, fastai, flip, randaugment
 from benchmark.engine.batches import Batches, generator
@@ -206,3 +206,18 @@ def test_what_was_added_later_does_not_change_an_id() -> None:
     assert "eps" not in Adam(kind="adam", lr=0.1).model_dump()
     assert Adam(kind="adam", lr=0.1, eps=1e-5).model_dump()["eps"] == 1e-5
     assert Adam.model_validate(Adam(kind="adam", lr=0.1).model_dump()) == Adam(kind="adam", lr=0.1)
+
+
+def test_a_recipe_may_scale_pixels_otherwise_than_the_data_set() -> None:
+    grey = images(8, 8)
+    grey.train.fill(51)  # 0.2 of 255
+    own = Normalise(mean=(0.2, 0.1, 0.0), std=(0.1, 0.1, 0.1))
+    asked = recipe(batch=8, validation=0, epoch_images=None, augment=(), normalise=own)
+    scaled, _ = Batches(grey, asked, 0, CPU).look(8)
+    assert scaled[0, :, 0, 0].tolist() == pytest.approx([0.0, 1.0, 2.0], abs=1e-5)
+    one = asked.model_copy(update={"normalise": Normalise(mean=(0.2,), std=(0.1,))})
+    with pytest.raises(UserError, match="normalise has 1 colour channels, the images have 3"):
+        Batches(grey, one, 0, CPU)
+    with pytest.raises(ValueError, match="a std above 0"):
+        recipe(normalise=Normalise(mean=(0.2,), std=(0.0,)))
+    assert "normalise" not in recipe().model_dump(), "recipes without it keep the ids of their cells"

@@ -70,7 +70,7 @@ class Batches:
             raise UserError(f"a batch of {recipe.batch} is larger than the {self.epoch_images} training images")
         self.layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
         self.augments = augments(recipe.augment)
-        mean, std = (torch.tensor(x, device=device)[None, :, None, None] * 255 for x in images.normalise)
+        mean, std = (torch.tensor(x, device=device)[None, :, None, None] * 255 for x in _scale(images, recipe))
         self.shift, self.scale = mean, 1 / std
 
     def order(self, trained: int) -> Tensor:
@@ -149,6 +149,14 @@ class Batches:
 
     def _labels(self, labels: Labels) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(labels)).to(self.device)
+
+
+def _scale(images: Images, recipe: Recipe) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each colour channel: the recipe's, else the data set's."""
+    mean, std = (recipe.normalise.mean, recipe.normalise.std) if recipe.normalise else images.normalise
+    if len(mean) != images.channels:
+        raise UserError(f"the recipe's normalise has {len(mean)} colour channels, the images have {images.channels}")
+    return mean, std
 
 
 GROUP = 8  # shards that are shuffled together
