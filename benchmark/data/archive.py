@@ -26,13 +26,18 @@ class Archive:
     file: str
     url: str
     md5: str  # the one its publisher states
+    instead: tuple[str, ...] = ()  # what else the data set is read from; named when nothing is there
+
+    @property
+    def wanted(self) -> str:
+        return f"{self.file} (or {' or '.join(self.instead)})" if self.instead else self.file
 
     def fetch(self, root: Path, *, offline: bool = False, tries: int = 4) -> Path:
         """The archive on disk, whole and checked. What is damaged is named and left where it lies."""
         path = root / self.file
         if not path.is_file():
             if offline:
-                raise UserError(f"no {self.file} in {root}; --prepare fetches it, or put it there from {self.url}")
+                raise UserError(f"no {self.wanted} in {root}; --prepare fetches it, or put it there from {self.url}")
             self._download(path, tries)
         if (found := md5_of(path)) != self.md5:
             what = f"{path}: md5 {found}, expected {self.md5}"
@@ -48,7 +53,7 @@ class Archive:
                 except (urllib.error.URLError, OSError, TimeoutError) as error:
                     if wait == tries - 1:
                         raise UserError(
-                            f"no {self.file} in {path.parent} and it cannot be downloaded ({error}); "
+                            f"no {self.wanted} in {path.parent} and it cannot be downloaded ({error}); "
                             f"fetch {self.url} and put it there"
                         ) from error
                     time.sleep(2**wait * 0.5)

@@ -51,12 +51,18 @@ class Images:
     @property
     def hash(self) -> str:
         """Of the decoded pixels: two decoders of one JPEG differ by up to 53 grey levels."""
-        if self.listed:
-            return self.listed
-        whole = hashlib.sha256()
-        for part in PARTS:
-            whole.update(np.ascontiguousarray(getattr(self, part)).data)
-        return whole.hexdigest()[:16]
+        return self.listed or self.sha256[:16]
+
+    @property
+    def sha256(self) -> str:
+        return sha256_of(*(getattr(self, part) for part in PARTS))
+
+
+def sha256_of(*arrays: Any) -> str:
+    whole = hashlib.sha256()
+    for array in arrays:
+        whole.update(np.ascontiguousarray(array).data)
+    return whole.hexdigest()
 
 
 @dataclass(frozen=True)
