@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from benchmark.run import Run as Run
     from benchmark.view import View as View
 
+__version__ = "0.1.0"
 FACE = {
     "Criterion": "benchmark.network.criteria",
     "NEAR": "benchmark.network.targets",

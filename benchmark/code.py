@@ -14,16 +14,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmark import find
+from benchmark import __version__, find
 from benchmark.cell import Cell, Spec
 from benchmark.errors import UserError
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
 ENGINE = (
     *("run.py", "view.py", "parent.py", "execute.py", "result.py", "canonical.py", "cell.py", "registry.py"),
     *("engine/*.py", "network/*.py", "data/images.py", "data/files.py", "data/archive.py", "data/tree.py"),
 )
-EQUAL = HERE.parent / "baselines" / "code_equal.csv"
+EQUAL = ROOT / "baselines" / "code_equal.csv"
 PARTS = ("engine", "method", "model", "data")
 
 
@@ -34,6 +35,8 @@ class Code(Spec):
     data: str
     commit: str = ""
     dirty: bool = False
+    version: str = ""  # of this package; records of before it was noted have none
+    LATER = ("version",)
 
     @property
     def meaning(self) -> tuple[str, ...]:
@@ -86,7 +89,15 @@ def _code_of(method_name: str, model_name: str, data_name: str, methods_from: tu
     method, model, data = (_hash((path,)) for path in paths)
     commit = _git("rev-parse", "HEAD")
     dirty = bool(_git("status", "--porcelain", "--untracked-files=no")) or not all(map(_tracked, paths))
-    return Code(engine=_engine(), method=method, model=model, data=data, commit=commit, dirty=bool(commit) and dirty)
+    return Code(
+        engine=_engine(),
+        method=method,
+        model=model,
+        data=data,
+        commit=commit,
+        dirty=bool(commit) and dirty,
+        version=__version__,
+    )
 
 
 @cache
@@ -135,14 +146,25 @@ def _dump(node: Any, into: list[str]) -> list[str]:
 @cache
 def _tracked(path: Path) -> bool:
     """A file of somebody's own folder is in no commit of this repository."""
-    return path.is_relative_to(HERE.parent) and bool(_git("ls-files", str(path)))
+    return path.is_relative_to(ROOT) and bool(_git("ls-files", str(path)))
+
+
+def _git(*arguments: str) -> str:
+    """Empty where there is no git, or no checkout of this project: a record says so by an empty commit."""
+    return _asked(*arguments) if _is_own_checkout() else ""
 
 
 @cache
-def _git(*arguments: str) -> str:
-    """Empty where there is no git or no checkout: a record says so by an empty commit."""
+def _is_own_checkout() -> bool:
+    """An installed package may lie somewhere inside another repository, whose commits say nothing about it."""
+    top = _asked("rev-parse", "--show-toplevel")
+    return bool(top) and Path(top).resolve() == ROOT
+
+
+@cache
+def _asked(*arguments: str) -> str:
     try:
-        out = subprocess.run(["git", "-C", str(HERE), *arguments], capture_output=True, text=True, check=False)
+        out = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return ""
     return out.stdout.strip() if out.returncode == 0 else ""

@@ -145,7 +145,7 @@ def _how(environment: Environment) -> list[str | int]:
 
 
 def _hash(code: Code) -> str:
-    return digest(code.model_dump(exclude={"commit", "dirty"}))
+    return digest(code.model_dump(exclude={"commit", "dirty", "version"}))
 
 
 def load_images(cell: Cell, root: Path) -> Images:

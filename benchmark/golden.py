@@ -6,6 +6,7 @@ baselines/code_equal.csv: records of the old code then count as records of the n
 
 import csv
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -90,6 +91,7 @@ def _checkout(commit: str, folder: Path) -> Iterator[Path]:
 def _run(root: Path, suite: str, store: Store) -> None:
     path = str(Path(suite).resolve()) if suite.endswith(".toml") else suite
     command = [sys.executable, "-m", "benchmark", "run", path, "--out", str(store.root), "--threads", "1"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    env = os.environ | {"PYTHONPATH": str(root)}
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=env)
     if done.returncode:
         raise UserError(f"{Path(suite).name} does not run at {root}: {done.stderr.strip() or done.stdout.strip()}")

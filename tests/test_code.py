@@ -1,9 +1,13 @@
 """What makes a record stale: a change of what a line of code does, and nothing else."""
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import benchmark
 from benchmark import code as module
 from benchmark.code import Code
 from benchmark.errors import UserError
@@ -53,3 +57,19 @@ def test_code_shown_to_be_equal_is_the_same_through_any_number_of_steps(monkeypa
     assert newest.same(oldest)
     assert not other.same(oldest)
     assert not Code(engine="c", method="other", model="n", data="d").same(oldest)
+
+
+def test_an_installation_inside_another_repository_takes_no_commit_of_it(tmp_path: Path) -> None:
+    """The package's version is recorded always, a commit only where the checkout is this project's own."""
+    home, other = tmp_path / "own", tmp_path / "other"
+    for root in (home, other / "env" / "packages"):
+        for part in ("benchmark", "methods"):
+            shutil.copytree(module.ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for repository in (home, other):
+        for command in ("init -q", "add -A", "-c user.name=a -c user.email=a@b commit -q -m a"):
+            subprocess.run(["git", "-C", str(repository), *command.split()], check=True)
+    ask = "from benchmark.code import _code_of; c = _code_of('dense', 'resnet_tiny', 'digits', ()); "
+    ask += "print(c.version, len(c.commit))"
+    for root, commit in ((home, 40), (other / "env" / "packages", 0)):
+        said = subprocess.run([sys.executable, "-P", "-c", ask], env={"PYTHONPATH": str(root)}, capture_output=True)
+        assert said.stdout.decode().split() == [benchmark.__version__, str(commit)], said.stderr.decode()

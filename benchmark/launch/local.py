@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from benchmark.cell import Cell
-from benchmark.launch.desk import desk_for
+from benchmark.launch.desk import desk_for, own_code
 from benchmark.launch.lease import last_number
 from benchmark.launch.progress import Display
 from benchmark.launch.spec import How, Spec, read_spec, write_spec
@@ -139,7 +139,7 @@ def _surroundings(how: How, place: int, blocks: list[list[str]]) -> dict[str, st
 
 def _start(order: dict[str, Any], surroundings: dict[str, str]) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "benchmark", "work"]
-    env = os.environ | surroundings
+    env = os.environ | surroundings | own_code()
     worker = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, env=env, start_new_session=True)
     assert worker.stdin
     with suppress(BrokenPipeError):  # it died already; whoever waits for it sees that

@@ -8,6 +8,7 @@ Slurm without accounting knows no more.
 """
 
 import json
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import UserError
+from benchmark.launch.desk import own_code
 from benchmark.launch.spec import Spec, write_spec
 from benchmark.store import Store, write_safely
 from benchmark.suite_file import Slurm
@@ -164,4 +166,5 @@ def _parameters(batch: Batch, asked: Slurm, jobs: int, after: list[str]) -> dict
         **({"gpus_per_node": batch.gpus} if batch.gpus else {}),
         **({"dependency": "afterany:" + ":".join(after)} if after else {}),
         "additional_parameters": {"requeue": True},
+        "setup": [f"export {name}={shlex.quote(value)}" for name, value in own_code().items()],
     }

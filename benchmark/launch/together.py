@@ -14,7 +14,7 @@ from benchmark.engine import ranks
 from benchmark.engine.attempts import Attempts
 from benchmark.errors import Stopped, UserError
 from benchmark.execute import assist, execute
-from benchmark.launch.desk import desk_for
+from benchmark.launch.desk import desk_for, own_code
 from benchmark.launch.lease import Lease
 from benchmark.launch.progress import Display
 from benchmark.launch.spec import note_begun, read_spec
@@ -38,7 +38,7 @@ def train_together(cell: Cell, device: str, store: Store, lease: Lease, stop: St
     command += ["-m", "benchmark", "rank", cell.id, str(store.root.resolve()), *(["--force"] if force else [])]
     attempts = Attempts(store.run_folder(cell.id))
     before = len(attempts.lines())
-    group = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    group = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, env=os.environ | own_code())
     asked = 0.0
     try:
         while group.poll() is None:

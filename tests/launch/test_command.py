@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from dataclasses import replace
@@ -16,6 +17,7 @@ from safetensors.numpy import load_file
 
 from benchmark.cell import Cell
 from benchmark.engine.environment import Environment
+from benchmark.find import ROOT
 from benchmark.launch import local, worker
 from benchmark.launch.lease import Holder, Watch
 from benchmark.launch.spec import Spec, is_due_afresh, note_begun, write_spec
@@ -40,6 +42,17 @@ def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
     assert weights(Store(tmp_path / "two")) == weights(Store(tmp_path / "results"))
     packed = {stored.record.how.packed for stored in Store(tmp_path / "two").all()}
     assert packed == {2}
+
+
+def test_workers_import_this_code_whatever_lies_where_they_are_started(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(MATRIX.format(last=0, epochs=1))
+    (tmp_path / "benchmark").mkdir()
+    (tmp_path / "benchmark" / "__init__.py").write_text("raise RuntimeError('not this one')")
+    command = [sys.executable, "-P", "-m", "benchmark", "run", "mine.toml", "-j", "2"]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=env)
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert said.stdout.count("done ") == 4
 
 
 def test_forced_anew_is_afresh_until_its_first_step_and_another_mode_is_another_launch(tmp_path: Path) -> None:
