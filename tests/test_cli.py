@@ -190,10 +190,7 @@ def test_a_data_set_that_is_not_there_is_said_once(tmp_path: Path) -> None:
         (["count", "resnet18", "--dataset", "cifar11"], "unknown data set 'cifar11'; did you mean cifar10"),
         (["show", "metods"], "unknown thing 'metods'; did you mean methods"),
         (["verify", "abc", "--out", "nowhere"], "no record abc in nowhere"),
-        (
-            ["data", "cifar10", "--check", "--data", "nowhere"],
-            "no cifar-10-python.tar.gz (or cifar10.npz or cifar-10-batches-py/) in nowhere",
-        ),
+        (["data", "cifar10", "--check", "--data", "nowhere"], "cifar10.npz or cifar-10-batches-py/) in nowhere"),
         (["run", "quick", "--budget", "soon"], "write 30s, 9m or 1h"),
         (["run", "quick", "--mode", "exact"], "unknown mode 'exact'"),
         (["run", "quick", "--device", "cuda:1"], "unknown device 'cuda:1'; did you mean cuda"),

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import os
-import pickle
 import tarfile
 import threading
 import time
@@ -18,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.data import archive, caltech101, cifar, cifar10_jpeg
+from benchmark.data import archive, caltech101, cifar10_jpeg
 from benchmark.data.archive import Archive, extract, md5_of
 from benchmark.data.digits import digits
 from benchmark.data.folder import folder
@@ -32,28 +31,10 @@ def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     tar.addfile(info, io.BytesIO(content))
 
 
-def cifar_archive(path: Path) -> None:
-    draw = np.random.default_rng(1)
-    with tarfile.open(path, "w:gz") as tar:
-        for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
-            batch = {b"data": draw.integers(0, 256, (4, 3072), dtype=np.uint8), b"labels": [0, 1, 2, 3]}
-            add(tar, f"cifar-10-batches-py/{name}", pickle.dumps(batch))
-        names = {b"label_names": [f"class{i}".encode() for i in range(10)]}
-        add(tar, "cifar-10-batches-py/batches.meta", pickle.dumps(names))
-
-
 def picture(path: Path, seed: int = 0, size: tuple[int, int] = (20, 16)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draw = np.random.default_rng(seed)
     Image.fromarray(draw.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)).save(path)
-
-
-@pytest.fixture
-def ten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / cifar.TEN.file
-    cifar_archive(path)
-    monkeypatch.setattr(cifar, "TEN", replace(cifar.TEN, md5=md5_of(path)))
-    return path
 
 
 def test_what_a_killed_maker_left_is_swept_after_a_week(tmp_path: Path) -> None:
@@ -74,30 +55,6 @@ def test_digits_need_nothing() -> None:
     assert images.train.shape == (1437, 3, 16, 16)
     assert len(images.test) == 360
     assert images.hash == "6b6a985ab80b81f0"
-
-
-def test_cifar_is_read_from_its_archive_and_cached(ten: Path) -> None:
-    images = cifar.cifar10(Place(ten.parent))
-    assert images.train.shape == (20, 3, 32, 32)
-    assert images.test.shape == (4, 3, 32, 32)
-    assert images.classes[3] == "class3"
-    ten.unlink()
-    assert cifar.cifar10(Place(ten.parent)).hash == images.hash, "the second time from the cache"
-
-
-def test_a_damaged_cache_is_named(ten: Path) -> None:
-    cifar.cifar10(Place(ten.parent))
-    (file,) = (ten.parent / "decoded").rglob("train.npy")
-    file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(Damaged, match=r"train\.npy"):
-        cifar.cifar10(Place(ten.parent))
-
-
-def test_a_truncated_archive_is_named_not_used_not_deleted(ten: Path) -> None:
-    ten.write_bytes(ten.read_bytes()[:-10])
-    with pytest.raises(Damaged, match=rf"{ten.name}: md5 .* not used, not deleted"):
-        cifar.cifar10(Place(ten.parent))
-    assert ten.exists()
 
 
 def test_no_file_and_no_network_says_which_file_goes_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
