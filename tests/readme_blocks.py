@@ -40,7 +40,7 @@ def ledger() -> list[str]:
     claims, wrong = read_claims()
     found = judge(claims, Store(PUBLISHED), unread=len(wrong))
     judged = [f"| {f.claim.id} | {state_of(f)} | {f.why} | {f.claim.n} |" for f in found if f.p is not None]
-    return ["| claim | verdict | difference (interval) | n |", "|---|---|---|---|", *judged]
+    return ["| claim | verdict | difference (corrected interval) | n |", "|---|---|---|---|", *judged]
 
 
 def shown(path: Path, name: str) -> list[str]:
