@@ -11,10 +11,14 @@ Choices:   most_similar: cosine removes the filters most like the others, as the
            the Euclidean criterion do; least_similar is the older code's sign, the one behind the
            published logs (docs/decisions/010). Subset without augmentation. Recoveries take their
            epochs out of the schedule, so that every row of a table has the same budget.
-Variants:  `official`: least_similar, an augmented subset, recoveries on top of the schedule (28 to
-           55 % more epochs, which the paper does not count), momentum lost at each cut, and the
-           last step may overshoot the target. One epoch of recovery after every step, as in the
-           published logs, at the rate of the start epoch for all of it.
+Variants:  `official` is what the released code does: least_similar, an augmented subset, recoveries on
+           top of the schedule (28 to 55 % more epochs, which the paper does not count), momentum lost
+           at each cut, one epoch of recovery after every step at the rate of the start epoch, and
+             overshoot  the last step may pass the target.
+             cap_rule   "before a step": a layer below its cap takes a whole step, which may end
+                        above it. Without it a step stops at the cap.
+             layers     "convolutions": a linear layer is no candidate. Without it a hidden one is.
+           tests/test_laasp_logs.py replays the published logs step by step.
 Not here:  layers of a group that a layer norm normalises together (a transformer's embedding).
 """
 
@@ -22,7 +26,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmark import NEAR, Group, Run, UserError, View, method
@@ -39,6 +43,8 @@ from benchmark import NEAR, Group, Run, UserError, View, method
             "momentum": "reset",
             "overshoot": True,
             "every": 0.0,
+            "cap_rule": "before a step",
+            "layers": "convolutions",
         }
     },
 )
@@ -59,6 +65,8 @@ def laasp(
     momentum: Literal["keep", "reset"] = "keep",
     overshoot: bool = False,
     memory: float = 4.0,  # GiB for the search and its images
+    cap_rule: Literal["before a step"] | None = None,
+    layers: Literal["convolutions"] | None = None,
 ) -> None:
     if not pool:
         raise UserError("laasp: the pool is empty; name one or more of l1, l2, euclidean, cosine")
@@ -71,7 +79,7 @@ def laasp(
     if start + (recover * recoveries if within else 0) >= run.epochs:
         room = f"{start} epochs and about {recoveries} recoveries of {recover}"
         raise UserError(f"laasp: {room} fill all {run.epochs} epochs; give it fewer, or within = false")
-    how = [list(pool), cosine, step, step_of, cap, images, augmented, overshoot, memory]
+    how = [list(pool), cosine, step, step_of, cap, images, augmented, overshoot, memory, cap_rule, layers]
     run.train(start)
     recovered = run.removed
     while run.removed < run.target - (0.0 if overshoot else NEAR):
@@ -96,15 +104,17 @@ def best_choice(
     augmented: bool,
     overshoot: bool,
     memory: float,
+    cap_rule: str | None = None,
+    layers: str | None = None,
 ) -> dict[str, Any]:
     """The layer, criterion and filters of least loss, and the loss of every candidate there was."""
     subset = view.images(images, augmented=augmented)
-    counts = how_many(view, target, step, step_of, cap, overshoot)
+    counts = how_many(view, target, step, step_of, cap, overshoot, cap_rule, layers)
     named = {name: CRITERIA[f"cosine {cosine}" if name == "cosine" else name] for name in pool}
     candidates = {
         (layer, criterion): (name, lowest(score(rows), counts[name]))
         for name in counts
-        for layer, rows in filters(view, view.groups[name])
+        for layer, rows in filters(view, view.groups[name], layers)
         for criterion, score in named.items()
     }
     if not candidates:
@@ -120,15 +130,24 @@ def best_choice(
     return choice | {"loss": found[name, gone], "losses": every}
 
 
-def how_many(view: View, target: float, step: float, step_of: str, cap: float, overshoot: bool) -> dict[str, int]:
-    """Filters to take from each group: a step's worth, within the cap, and no more than the target asks for."""
+def how_many(
+    view: View,
+    target: float,
+    step: float,
+    step_of: str,
+    cap: float,
+    overshoot: bool,
+    cap_rule: str | None = None,
+    layers: str | None = None,
+) -> dict[str, int]:
+    """Filters to take from each group: a step's worth, as far as the cap and the target allow."""
     found: dict[str, int] = {}
     passing: list[str] = []  # groups of which not even one filter can go without passing the target
     for name, group in view.groups.items():
-        if not view.can_be_silenced(group):
+        if not view.can_be_silenced(group) or not filters(view, group, layers):
             continue
         worth = step / view.share_of_one(name) if step_of == "macs" else step * group.width
-        count = min(max(1, int(worth + 0.5)), group.width - max(1, group.dense - int(cap * group.dense + 1e-9)))
+        count = min(max(1, int(worth + 0.5)), room(group, cap, cap_rule))
         if count < 1:
             continue
         while count and not overshoot and after(view, name, group, count) > target + NEAR:
@@ -142,13 +161,24 @@ def how_many(view: View, target: float, step: float, step_of: str, cap: float, o
     return found
 
 
+def room(group: Group, cap: float, cap_rule: str | None) -> int:
+    """How many filters of a group one step may take; one always stays."""
+    if cap_rule == "before a step":
+        return group.width - 1 if 1 - group.width / group.dense < cap else 0
+    return group.width - max(1, group.dense - int(cap * group.dense + 1e-9))
+
+
 def after(view: View, name: str, group: Group, count: int) -> float:
     return view.removed_by({name: list(range(group.width - count))})
 
 
-def filters(view: View, group: Group) -> list[tuple[str, Tensor]]:
-    """Every layer that makes channels of this group, its weights one row a channel."""
-    return [(m.layer, m.rows(view.weights[m.path].detach()).float()) for m in group.weights("out", "through")]
+def filters(view: View, group: Group, layers: str | None = None) -> list[tuple[str, Tensor]]:
+    """Every layer (or convolution) that makes channels of this group, its weights one row a channel."""
+    return [
+        (m.layer, m.rows(view.weights[m.path].detach()).float())
+        for m in group.weights("out", "through")
+        if layers is None or isinstance(view.network.get_submodule(m.layer), nn.Conv2d)
+    ]
 
 
 # ---- criteria: of each filter a number, the smallest go ------------------------------------------
