@@ -2,12 +2,25 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from unicodedata import category
+
+HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control, format (of direction too), lone surrogates, line breaks
+
+
+def visible(text: str) -> str:
+    """One line in which everything can be seen: line breaks, control and direction marks are escaped."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c.encode("unicode_escape").decode() if category(c) in HIDDEN else c for c in text)
 
 
 class UserError(Exception):
     """Printed as one line; a traceback only with --debug."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        return visible(super().__str__())
 
 
 class UnknownName(UserError):

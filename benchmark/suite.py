@@ -74,7 +74,7 @@ def seeds_of(seeds: Seeds, where: object = "") -> list[int]:
             raise UserError(f'{where}seeds {seeds!r}: write "0-4", "0,3,7" or a list') from None
         if any(len(end) > 2 for end in ends):
             raise UserError(f'{where}seeds {seeds!r}: write "0-4", "0,3,7" or a list')
-        if sum(end[-1] - end[0] for end in ends) > MOST_SEEDS:
+        if sum(max(1, end[-1] - end[0] + 1) for end in ends) > MOST_SEEDS:
             raise UserError(f"{where}seeds {seeds!r}: more than {MOST_SEEDS}")
         out = [seed for low, *high in ends for seed in range(low, (high or [low])[0] + 1)]
     if not out or len(set(out)) != len(out) or min(out) < 0:

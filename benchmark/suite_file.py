@@ -107,8 +107,10 @@ def read(name: str, sets: tuple[str, ...] = (), methods_from: tuple[Path, ...] =
         raise UserError(f"{path.name}: not UTF-8 text: {error}") from None
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a number of thousands of digits too
         raise UserError(f"{path.name}: not TOML: {error}") from None
+    except RecursionError:
+        raise UserError(f"{path.name}: its values are nested too deeply") from None
     for assignment in sets:
         _assign(raw, assignment)
     where = Where(path, text)
@@ -164,6 +166,8 @@ def _validate(shape: type[M], raw: dict[str, Any], where: Where) -> M:
         raise UserError(f"{at}{name}: {first['msg']}") from None
     except (ValueError, TypeError) as error:  # a date, a NaN: TOML knows values that JSON does not
         raise UserError(f"{where}{error}") from None
+    except RecursionError:
+        raise UserError(f"{where}its values are nested too deeply") from None
 
 
 def _fields(shape: Any, loc: tuple[int | str, ...]) -> list[str]:
@@ -177,19 +181,29 @@ def _fields(shape: Any, loc: tuple[int | str, ...]) -> list[str]:
     return list(shape.model_fields) if hasattr(shape, "model_fields") else []
 
 
+def _one_value(text: str) -> Any:
+    try:
+        read = tomllib.loads(f"value = {text}")
+    except ValueError:
+        return text
+    if read.keys() != {"value"}:
+        raise UserError(f"--set: {text!r} is more than one value")
+    return read["value"]
+
+
 def _assign(raw: dict[str, Any], assignment: str) -> None:
     """`--set recipe.matched.epochs=3`: the value is read as TOML, or as a bare word."""
     path, equals, text = assignment.partition("=")
     if not equals:
         raise UserError(f"--set {assignment}: write key.key=value")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
+        value = _one_value(text)
+    except RecursionError:
+        raise UserError(f"--set {path}: its value is nested too deeply") from None
     *way, last = path.strip().split(".")
     here: Any = raw
     for key in way:
-        if isinstance(here, list) and key.isdigit() and int(key) < len(here):
+        if isinstance(here, list) and key in map(str, range(len(here))):
             here = here[int(key)]
         elif isinstance(here, dict):
             here = here.setdefault(key, {})
