@@ -64,7 +64,7 @@ def told(what: object) -> Iterator[list[str]]:
             yield said
     except UserError as error:
         said.append(str(error))
-        assert "\n" not in str(error).strip(), f"more than one line: {what}: {error}"
+        assert "\n" not in str(error).strip(), f"more than one line: {what}: {error}"  # noqa: PT017
     except Exception as error:
         raise AssertionError(f"{type(error).__name__}: {error}; of {what}") from error
 
