@@ -30,7 +30,21 @@ def _suites() -> list[str]:
 
 
 SuiteName = Annotated[str, typer.Argument(help="A suite's name, or a TOML file.", autocompletion=_suites)]
+
+
+def _there(store: Path) -> Path:
+    """For commands that would say "nothing yet" of a mistyped folder. The usual one may not exist yet."""
+    if store != RESULTS and not store.is_dir():
+        raise UserError(f"{store}: no such folder of results")
+    return store
+
+
+def _there_too(store: Path | None) -> Path | None:
+    return None if store is None else _there(store)
+
+
 Out = Annotated[Path, typer.Option("--out", help="Where records lie and results go.")]
+Read = Annotated[Path, typer.Option("--out", help="Where records lie and results go.", callback=_there)]
 Data = Annotated[Path | None, typer.Option("--data", help="Where data sets lie; else PRUNEBENCH_DATA, else the cache.")]
 Methods = Annotated[list[Path] | None, typer.Option("--methods", help="A folder of your own methods; may be repeated.")]
 Only = Annotated[str, typer.Option("--only", help="method=a+b,model=…,seed=0-2,amount=…,table=…,data=…")]
@@ -125,7 +139,7 @@ def status(
     set: Sets = None,
     tier: Tier = "full",
     mode: Mode = "repeatable",
-    out: Out = RESULTS,
+    out: Read = RESULTS,
     methods: Methods = None,
     as_json: AsJson = False,
 ) -> None:
@@ -259,12 +273,16 @@ def pin(
         list[Path] | None,
         typer.Option(help="A store of the same suite from another environment: how far it may lie off."),
     ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Drop the pins of cells that OUT does not hold.")] = False,
 ) -> None:
-    """Pin what a suite measured: clean, finished records of the current code, for `check` to hold others against."""
+    """Pin what a suite measured: clean, finished records of the current code, for `check` to hold others against.
+
+    Pins of cells that OUT does not hold stay as they are.
+    """
     from benchmark.verbs.evidence import pin_suite
 
     published = Path("results/published") if records else None
-    _print(pin_suite(suite, tier, tuple(set or ()), out, published, tolerance or []), as_json=False)
+    _print(pin_suite(suite, tier, tuple(set or ()), out, published, tolerance or [], replace=replace), as_json=False)
 
 
 @app.command()
@@ -272,8 +290,10 @@ def check(
     suite: SuiteName,
     tier: Tier = "full",
     set: Sets = None,
-    out: Out = RESULTS,
-    against: Annotated[Path | None, typer.Option("--against", help="Another store: what changed, and why.")] = None,
+    out: Read = RESULTS,
+    against: Annotated[
+        Path | None, typer.Option("--against", help="Another store: what changed, and why.", callback=_there_too)
+    ] = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML there.")] = None,
     summary: Annotated[Path | None, typer.Option("--summary", help="Write every number there, as Markdown.")] = None,
     as_json: AsJson = False,
@@ -292,7 +312,7 @@ def check(
 @app.command()
 def claims(
     format: Annotated[str, typer.Option("--format", help="md, html or json.")] = "md",
-    out: Out = Path("results/published"),
+    out: Read = Path("results/published"),
 ) -> None:
     """What the papers claim, and what the records say to it."""
     _reads_only()
@@ -373,8 +393,18 @@ def _print(report: Any, as_json: bool) -> None:
         for key, value in report.items():
             typer.echo(f"{key!s:{width}}  {value}")
     else:
-        for line in report:
-            typer.echo("  ".join(str(value) for value in line.values() if value != ""))
+        _print_rows([[str(value) for value in line.values()] for line in report])
+
+
+def _print_rows(rows: list[list[str]]) -> None:
+    """In columns. A row of one value is a sentence: no column grows for it."""
+    table = [row for row in rows if any(row[1:])]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in rows:
+        if any(row[1:]):
+            typer.echo("  ".join(f"{value:{width}}" for value, width in zip(row, widths, strict=True)).rstrip())
+        else:
+            typer.echo(row[0])
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -46,13 +46,18 @@ def methods(extra: tuple[Path, ...] = ()) -> dict[str, Found]:
     for folder in extra:
         if not folder.is_dir():
             raise UserError(f"--methods {folder}: no such folder")
-        guests = _in_folder("method", folder.resolve(), f"{folder.resolve().name}:")
-        if not guests:
+        mine = guests(folder)
+        if not mine:
             raise UserError(f"--methods {folder}: no function under @method in any of its files")
-        if twice := sorted(found.keys() & guests.keys()):
+        if twice := sorted(found.keys() & mine.keys()):
             raise UserError(f"--methods {folder}: {twice[0]} is already there; rename one of the two folders")
-        found |= guests
+        found |= mine
     return found
+
+
+def guests(folder: Path) -> dict[str, Found]:
+    """The methods of a researcher's own folder."""
+    return _in_folder("method", folder.resolve(), f"{folder.resolve().name}:")
 
 
 def models() -> dict[str, Found]:

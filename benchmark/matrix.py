@@ -28,18 +28,29 @@ class Entry:
     why: str = ""
     hours: float | None = None
     basis: str = ""
+    label: str = ""  # what its tables call it, where that is not the method's name
     seen: tuple[str, ...] = ()  # its records when this was found out; one that comes later is another launch's
+
+    @property
+    def name(self) -> str:
+        return f"{self.cell.name} ({self.label})" if self.label else self.cell.name
 
 
 def matrix(
     planned: Iterable[Planned], store: Store, *, device: str, mode: str, methods_from: tuple[Path, ...] = ()
 ) -> list[Entry]:
+    planned = list(planned)
     cells = {cell.id: cell for p in planned for cell in (*p.parents, p.cell)}  # parents before their children
+    labels: dict[str, dict[str, None]] = {}
+    for p in planned:
+        if p.label != p.cell.method.name:
+            labels.setdefault(p.id, {})[p.label] = None
     entries: dict[str, Entry] = {}
     for id, cell in cells.items():
         found = store.of(id)
         state, why = _state(cell, found, entries, store, device, mode, methods_from)
-        entries[id] = Entry(id, cell, state, why, seen=tuple(s.content for s in found))
+        label, seen = ", ".join(labels.get(id, ())), tuple(s.content for s in found)
+        entries[id] = Entry(id, cell, state, why, label=label, seen=seen)
     for entry in entries.values():
         if entry.state == "pending" and "start" in entry.cell.parents:
             _needs_weights(entries[entry.cell.parents["start"]], store)
@@ -113,7 +124,9 @@ def _fits(record: Record, device: str, mode: str) -> bool:
     return record.how.mode == mode and device in ("auto", record.how.device)
 
 
-def estimate(entries: list[Entry], store: Store, *, device: str = "auto", threads: int | None = None) -> None:
+def estimate(
+    entries: list[Entry], store: Store, *, device: str = "auto", threads: int | None = None, data: Path | None = None
+) -> None:
     """Hours of each cell that is not done: from the newest like record, else from a few timed steps."""
     known = known_hours(entries, store, likely(device), threads)
     timed: set[tuple[str, str]] = set()
@@ -127,7 +140,7 @@ def estimate(entries: list[Entry], store: Store, *, device: str = "auto", thread
         if (cell.model, cell.recipe.precision) not in timed:
             print(f"timing a few steps of {cell.model} …", file=sys.stderr, flush=True)
             timed.add((cell.model, cell.recipe.precision))
-        per_epoch = hours_per_epoch(cell, device, threads)
+        per_epoch = hours_per_epoch(cell, device, threads, data)
         if per_epoch is not None:
             entry.hours, entry.basis = per_epoch * cell.recipe.epochs, "a few timed steps"
 

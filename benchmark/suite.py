@@ -3,7 +3,7 @@
 suite.toml ──▶ read() ──▶ Suite ──▶ plan() ──▶ [Planned(cell, table, …), …]
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +36,7 @@ class Planned:
 
 
 TIERS = ("full", "small")
+GUESTS = "*"  # in a table's methods: those of the folders given by --methods
 LABEL = 80  # characters of a method's label: of tables, figures and files
 MOST_SEEDS = 100_000
 
@@ -100,8 +101,9 @@ def _plan_table(suite: Suite, index: int, table: Table, tier: str) -> Iterator[P
     if recipe.batch % table.gpus:
         raise UserError(f"{where / 'gpus'}a batch of {recipe.batch} cannot be shared by {table.gpus} processes")
     methods: list[Entry] = [(_dense(), "dense", [None])]  # the reference of every table
-    methods += [_method(suite, entry, table, where / "methods") for entry in table.methods if entry != "dense"]
-    methods += [_method(suite, name, table, where) for name in _guests(suite, table)]
+    for entry in _with_guests(suite, table, where / "methods"):
+        if entry != "dense":
+            methods.append(_method(suite, entry, table, where / "methods"))
     labels = [(label, remove) for _, label, removes in methods for remove in removes]
     if twice := [label for label, remove in labels if labels.count((label, remove)) > 1]:
         raise UserError(f"{where / 'methods'}{twice[0]} stands twice in one table")
@@ -163,16 +165,25 @@ def _dense() -> Method:
     return Method(name="dense", version=find.methods()["dense"].facts["version"])
 
 
-def _guests(suite: Suite, table: Table) -> list[str]:
-    """A researcher's own methods join every matched table whose targets they can meet."""
+def _with_guests(suite: Suite, table: Table, where: Where) -> list[str | dict[str, JsonValue]]:
+    """The table's methods; an entry "*" stands for those of the folders given by --methods that meet its targets."""
+    if GUESTS not in table.methods:
+        return table.methods
     if table.track != "matched":
-        return []
+        raise UserError(f'{where}"{GUESTS}" in a published table: it holds the methods of its paper alone')
     own, named = find.methods(), {m if isinstance(m, str) else m.get("name") for m in table.methods}
-    return [
+    guests = [
         name
         for name, found in find.methods(suite.methods_from).items()
         if name not in own and name not in named and set(table.remove) <= set(found.facts.get("removes", ()))
     ]
+    return [each for entry in table.methods for each in (guests if entry == GUESTS else [entry])]
+
+
+def unused(suite: Suite, planned: Iterable[Planned]) -> list[Path]:
+    """Folders of --methods of which the suite uses no method."""
+    used = {cell.method.name for p in planned for cell in (*p.parents, p.cell)}
+    return [folder for folder in suite.methods_from if not any(name in used for name in find.guests(folder))]
 
 
 def _method(suite: Suite, entry: str | dict[str, JsonValue], table: Table, where: Where) -> Entry:

@@ -567,3 +567,37 @@ def test_only_clean_records_are_pinned_and_they_are_copied_as_they_are(
     copied = sorted(path.relative_to(tmp_path / "published") for path in (tmp_path / "published").rglob("*.*"))
     assert len(copied) == 2
     assert all((tmp_path / "published" / path).read_bytes() == (store.root / path).read_bytes() for path in copied)
+
+
+def test_a_pin_of_some_cells_keeps_the_others_unless_they_are_to_be_dropped(
+    tmp_path: Path, environment: Any, pinned: Pin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = run(tmp_path / "mine", environment)
+    planned = places(CELL, tiny("agp"))
+    monkeypatch.setattr(evidence, "plan", lambda suite, tier: planned)
+    monkeypatch.setattr(pins_module, "FOLDER", tmp_path / "pinned")
+    monkeypatch.setattr(pins_module, "why_not", lambda record: "")
+    path = tmp_path / "pinned" / "quick.csv"
+    other = replace(pinned, cell=tiny("agp").id, name="agp")
+    old = replace(pinned, top1=1.0)
+    pins_module.write([old, other], path)
+    report = evidence.pin_suite("quick", "full", (), desk.store.root, None, [])
+    assert (report["pinned"], report["kept as they were"]) == (1, 1)
+    assert report["planned cells with a pin"] == "2 of 2"
+    assert {pin.cell: pin.top1 == 1.0 for pin in read_pins(path)} == {CELL.id: False, other.cell: False}
+    assert len(read_pins(path)) == 2
+    report = evidence.pin_suite("quick", "full", (), desk.store.root, None, [], replace=True)
+    assert (report["dropped"], report["planned cells with a pin"]) == (1, "1 of 2")
+    assert [pin.cell for pin in read_pins(path)] == [CELL.id]
+
+
+def test_a_planned_cell_of_a_smoke_suite_that_lost_its_pin_is_no_pass(
+    tmp_path: Path, environment: Any, pinned: Pin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smoke(monkeypatch)
+    store = run(tmp_path, environment).store
+    report = check("s", places(CELL, tiny("agp")), [pinned], store, smoke=True)
+    assert report.exit == 4
+    assert "1 of 2 planned cells have no pin" in report.lines[-1].why
+    assert (report.pinned, report.planned) == (1, 2)
+    assert check("s", places(CELL), [pinned], store, smoke=True).exit == 0

@@ -16,9 +16,12 @@ from benchmark.cli import main
 from benchmark.errors import UserError
 from benchmark.find import ROOT
 from benchmark.launch.worker import Summary
-from benchmark.verbs.run import _close
-from tests.conftest import SUITE, recipe, tiny
+from benchmark.matrix import Entry
+from benchmark.verbs.run import _close, in_order
+from tests.conftest import SUITE, planned, recipe, tiny
 from tests.forked import prunebench
+
+OPEN = SUITE.replace('"one_shot"]', '"one_shot", "*"]')  # takes the methods of --methods too
 
 
 def process(*arguments: str, cwd: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -32,7 +35,7 @@ def process(*arguments: str, cwd: Path, env: dict[str, str]) -> subprocess.Compl
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small suite, run once with a method that a template made, in a folder of its own."""
     folder = tmp_path_factory.mktemp("work")
-    (folder / "mine.toml").write_text(SUITE)
+    (folder / "mine.toml").write_text(OPEN)
     lab = folder / "lab"
     lab.mkdir()
     (lab / "my_method.py").write_text(prunebench("show", "method-template").stdout)
@@ -59,7 +62,7 @@ def test_a_second_run_has_nothing_to_do_and_imports_no_torch(ran: Path) -> None:
     for verb in (["table", "mine.toml"], ["status", "mine.toml"], ["status"], ["show", "methods"], ["show", "suites"]):
         assert process(*verb, cwd=ran, env=env).returncode == 0
     assert process("check", "mine.toml", cwd=ran, env=env).returncode == 4, "measured, never pinned"
-    assert process("claims", "--format", "json", cwd=ran, env=env).returncode == 0
+    assert process("claims", "--format", "json", "--out", "results", cwd=ran, env=env).returncode == 0
     assert process("count", "resnet20", cwd=ran, env=env).returncode != 0, "the block does block"
 
 
@@ -138,7 +141,7 @@ def test_a_failing_cell_does_not_stop_the_others(tmp_path: Path) -> None:
         "def explodes(run: Run) -> None:\n"
         "    run.train(weights=lambda network, now: network.conv1.weight.data.fill_(float('nan')))\n"
     )
-    (tmp_path / "mine.toml").write_text(SUITE.replace('"one_cycle", ', "").replace('"0-1"', '"0"'))
+    (tmp_path / "mine.toml").write_text(OPEN.replace('"one_cycle", ', "").replace('"0-1"', '"0"'))
     done = prunebench("run", "mine.toml", "--methods", "lab", cwd=tmp_path)
     assert done.returncode == 1
     assert "failed   lab:broken weights -90% resnet_tiny digits seed 0: RuntimeError: by design" in done.stdout
@@ -233,3 +236,28 @@ def test_show_shows(what: str, capsys: pytest.CaptureFixture[str]) -> None:
         main(["show", what])
     assert exit.value.code == 0
     assert capsys.readouterr().out.strip()
+
+
+def test_with_a_budget_parents_come_before_their_children() -> None:
+    """Also where the child is pinned or cheaper: its parent would count as failed."""
+    child, parents = planned("finetune_one_shot")
+    entries = [Entry(cell.id, cell, "pending", hours=hours) for cell, hours in ((parents[0], 2.0), (child, 1.0))]
+    for order in (entries, entries[::-1]):
+        assert [entry.cell for entry in in_order(order, 60.0, "quick", "full")] == [parents[0], child]
+
+
+@pytest.mark.parametrize("verb", [["claims"], ["status"], ["check", "quick"], ["check", "quick", "--against"]])
+def test_a_store_that_is_not_there_is_an_error(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [*verb, "/nowhere"] if verb[-1] == "--against" else [*verb, "--out", "/nowhere"]
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "/nowhere: no such folder of results" in capsys.readouterr().err
+
+
+def test_machines_get_names_without_padding(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["show", "methods", "--json"])
+    names = [line["name"] for line in json.loads(capsys.readouterr().out)]
+    assert "agp" in names
+    assert all(name == name.strip() for name in names)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark.cli import main
 from benchmark.errors import UserError
 from benchmark.suite import plan, seeds_of
 from benchmark.suite_file import known, read
@@ -158,17 +159,36 @@ def test_small_swaps_models_and_floors(tmp_path: Path) -> None:
 SMALL = '\n[small]\nepoch_images = 256\nmodels = { vgg16 = "vgg_tiny" }\nfloors = { vgg_tiny = 5.0 }\n'
 
 
-def test_a_researchers_methods_join_the_matched_tables(tmp_path: Path) -> None:
+def test_a_researchers_methods_join_the_tables_that_ask_for_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path, folder = tmp_path / "mine.toml", tmp_path / "lab"
-    path.write_text(SUITE)
+    listed = '["one_cycle", "one_shot"]'
+    second = SUITE.partition("[[table]]")[2].replace('"first"', '"second"')
+    second = second.replace(listed, '["*", "one_shot"]')
+    path.write_text(f"{SUITE}\n[[table]]{second}")
     folder.mkdir()
     (folder / "slow.py").write_text(
         '"""Slow."""\nfrom benchmark import Run, method, prune_along\n\n\n'
         '@method(removes={"weights"})\ndef slow(run: Run, *, k: int = 2) -> None:\n'
         "    prune_along(run, lambda t: t**k)\n"
     )
-    labels = {p.label for p in plan(read(str(path), (), (folder,)))}
-    assert labels == {"dense", "one_cycle", "one_shot", "lab:slow"}
+    planned = plan(read(str(path), (), (folder,)))
+    labels = {table: list(dict.fromkeys(p.label for p in planned if p.table == table)) for table in ("first", "second")}
+    assert labels == {"first": ["dense", "one_cycle", "one_shot"], "second": ["dense", "lab:slow", "one_shot"]}
+    alone = plan(read(str(path)))
+    assert {p.id for p in alone} == {p.id for p in planned if p.label != "lab:slow"}, 'without --methods "*" is nothing'
+
+    path.write_text(SUITE)
+    with pytest.raises(SystemExit) as exit:
+        main(["run", str(path), "--methods", str(folder), "--dry", "--out", str(tmp_path / "results")])
+    assert exit.value.code == 2
+    assert "no table of mine takes a method of it" in capsys.readouterr().err
+    path.write_text(
+        SUITE.replace(listed, '["*"]').replace('recipe = "matched"', 'recipe = "matched"\ntrack = "published"')
+    )
+    with pytest.raises(UserError, match="published table"):
+        plan(read(str(path), (), (folder,)))
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=6, unique=True))

@@ -44,6 +44,8 @@ class Line:
 class Report:
     suite: str
     lines: list[Line]
+    planned: int = 0  # cells
+    pinned: int = 0  # of them
 
     @property
     def exit(self) -> int:
@@ -53,8 +55,11 @@ class Report:
 def check(
     suite: str, planned: list[Planned], pins: list[Pin], store: Store, *, smoke: bool, whole: bool = True
 ) -> Report:
-    """Every planned cell that is pinned or measured; a cell that is neither is nobody's business.
+    """Every planned cell that is pinned or measured.
 
+    A planned cell that is neither has lost its pin if the suite is a smoke suite: those are small and pinned whole.
+    Other suites are pinned row by row, as hours allow, so their plan does not say what was pinned. There a lost pin
+    shows as soon as its row is measured: a row without pins is "no pin", one with too few is "inconclusive".
     `whole` says that `planned` is all of the suite: a pin of something else is then out of date.
     """
     tolerances = tolerances_of(suite) if smoke else {}
@@ -76,6 +81,11 @@ def check(
             lines.append(Line("counts", p.cell.name, "no pin", "measured, never pinned"))
         elif mine and not seeds_decide:
             lines.append(Line("counts", p.cell.name, "not measured", _why_not(p, store)))
+    pinned = sum(id in of_cell for id in cells)
+    lost = sum(id not in of_cell and not records for id, records in measured.items())
+    if smoke and pins and lost:
+        why = f"{lost} of {len(cells)} planned cells have no pin; run them, then `prunebench pin {suite}`"
+        lines.append(Line("counts", suite, "no pin", why))
     if whole:
         asked = set(cells) if smoke else set(rows.values())
         gone = [pin for pin in pins if (pin.cell if smoke else pin.row) not in asked]
@@ -86,7 +96,7 @@ def check(
     if not lines:
         why = f"nothing is pinned and nothing measured; `prunebench run {suite}` first"
         lines = [Line("counts", suite, "not measured", why)]
-    return Report(suite, lines)
+    return Report(suite, lines, len(cells), pinned)
 
 
 def _by(pins: list[Pin], name: str) -> dict[str, list[Pin]]:

@@ -118,6 +118,12 @@ def gather(planned: Iterable[Planned], store: Store) -> tuple[list[Pin], dict[st
     return pins, left_out
 
 
+def untouched(before: list[Pin], now: list[Pin]) -> list[Pin]:
+    """Pins that no new one replaces: a cell has one pin for each device and mode."""
+    replaced = {(pin.cell, pin.device, pin.mode) for pin in now}
+    return [pin for pin in before if (pin.cell, pin.device, pin.mode) not in replaced]
+
+
 def path_for(suite: str, tier: str) -> Path:
     return FOLDER / (f"{suite}.csv" if tier == "full" else f"{suite}-{tier}.csv")
 

@@ -14,13 +14,15 @@ def as_json(report: Report) -> dict[str, Any]:
         {"tier": line.tier, "what": line.what, "verdict": line.verdict, "why": line.why, **line.numbers}
         for line in report.lines
     ]
-    return {"suite": report.suite, "exit": report.exit, "counts": _counts(report), "lines": lines}
+    pinned = {"planned": report.planned, "pinned": report.pinned} if report.planned else {}
+    return {"suite": report.suite, "exit": report.exit, "counts": _counts(report), **pinned, "lines": lines}
 
 
 def as_markdown(report: Report, *, every: bool = False) -> str:
     """What passed in one line a tier, what did not in full, with every number used; with `every`, all of it."""
     head = ", ".join(f"{count} {verdict}" for verdict, count in _counts(report).items())
-    text = [f"# check {report.suite}: exit {report.exit}", "", head + ".", ""]
+    pinned = f" {report.pinned} of {report.planned} planned cells are pinned." if report.planned else ""
+    text = [f"# check {report.suite}: exit {report.exit}", "", f"{head}.{pinned}", ""]
     for tier in dict.fromkeys(line.tier for line in report.lines):
         mine = [line for line in report.lines if line.tier == tier]
         shown = [line for line in mine if every or line.verdict != "pass"]

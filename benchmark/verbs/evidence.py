@@ -16,14 +16,22 @@ Report = dict[str, Any]
 
 
 def pin_suite(
-    name: str, tier: str, sets: tuple[str, ...], out: Path, published: Path | None, elsewhere: list[Path]
+    name: str,
+    tier: str,
+    sets: tuple[str, ...],
+    out: Path,
+    published: Path | None,
+    elsewhere: list[Path],
+    *,
+    replace: bool = False,
 ) -> Report:
     """Write what is clean, finished and current into baselines/pinned, and its records where they are published.
 
-    `elsewhere` are stores of the same suite from other environments: what they differ by is what `check` allows.
+    Pins of other cells stay, unless `replace` drops them. `elsewhere` are stores of the same suite from other
+    environments: what they differ by is what `check` allows.
     """
     from benchmark.evidence import tolerance
-    from benchmark.evidence.pins import gather, path_for, write
+    from benchmark.evidence.pins import gather, path_for, read_pins, untouched, write
 
     suite, store = read(name, sets), Store(out)
     planned = plan(suite, tier)
@@ -33,11 +41,19 @@ def pin_suite(
         raise UserError(f"nothing to pin in {out}: " + (reasons[0][0] if reasons else f"no records of {suite.name}"))
     allowed = tolerance.measure(suite.name, planned, [store, *map(Store, elsewhere)]) if elsewhere else []
     path = path_for(suite.name, tier)
+    others = untouched(read_pins(path), pins)
+    whole = pins if replace else [*pins, *others]
     if published and published.resolve() != out.resolve():
         for pin in pins:  # before they are pinned: a pin never names a record that is not there whole
             store.copy(pin.cell, pin.record, Store(published))
-    write(pins, path)
-    report: Report = {"pinned": len(pins), "in": str(path)}
+    write(whole, path)
+    cells = {p.id for p in planned}
+    report: Report = {
+        "pinned": len(pins),
+        "dropped" if replace else "kept as they were": len(others),
+        "planned cells with a pin": f"{len(cells & {pin.cell for pin in whole})} of {len(cells)}",
+        "in": str(path),
+    }
     if allowed:
         tolerance.write(allowed)
         report |= {f"tolerance of {each.model}": f"{each.points:g} points" for each in allowed}

@@ -7,7 +7,7 @@ from typing import Any
 from benchmark import find
 from benchmark.errors import UnknownName, UserError
 from benchmark.store import Store
-from benchmark.suite_file import known, read
+from benchmark.suite_file import SUITES, known, read
 
 TEMPLATE = find.HERE / "method_template.py.txt"
 SHARDED = ("imagenet", "shards")
@@ -91,18 +91,21 @@ def _some(names: tuple[str, ...]) -> str:
 def show_things(what: str, methods_from: tuple[Path, ...]) -> Any:
     lists = {"methods": find.methods(methods_from), "models": find.models(), "datasets": find.datasets()}
     if what in lists:
-        return [{"name": f"{name:18}", "about": found.about} for name, found in lists[what].items()]
+        return [{"name": name, "about": found.about} for name, found in lists[what].items()]
     if what == "suites":
-        return [{"name": f"{name:18}", "about": read(name).file.about} for name in known()]
+        if not known():
+            raise UserError(f"no suite in {SUITES}: this installation is not complete")
+        return [{"name": name, "about": read(name).file.about} for name in known()]
     if what == "method-template":
         return TEMPLATE.read_text()
     if what == "env":
         return _environment()
-    for found in lists.values():
-        if what in found:
-            return found[what].path.read_text()
-    if what in known():
-        return known()[what].read_text()
+    paths = [found[what].path for found in lists.values() if what in found]
+    paths += [known()[what]] if what in known() else []
+    if len(paths) > 1:  # cifar10 is a data set and a suite
+        return "\n".join(f"# ---- {path.relative_to(find.ROOT)}\n\n{path.read_text()}" for path in paths)
+    if paths:
+        return paths[0].read_text()
     everything = [*lists, "suites", "env", "method-template", *known(), *(n for found in lists.values() for n in found)]
     raise UnknownName("thing", what, everything)
 

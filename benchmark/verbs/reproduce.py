@@ -25,7 +25,7 @@ def reproduce_suite(
     seconds_of(budget)  # a typo is told before anything is timed
     suite, published = read(name), Store(PUBLISHED)
     tier = tier or _tier(suite, device)
-    print(_cost(suite, tier, device), flush=True)
+    print(_cost(suite, tier, device, data), flush=True)
     there = tables_of(suite, plan(suite, tier), published)
     print(f"\n# Published in this repository\n\n{render(there, 'md')}" if there else _nothing_published(suite, tier))
     print(f"# Here, within {budget}, what is pinned first\n", flush=True)
@@ -56,13 +56,13 @@ def _tier(suite: Suite, device: str) -> str:
     return "full" if gpu or suite.file.small is None else "small"
 
 
-def _cost(suite: Suite, tier: str, device: str) -> str:
+def _cost(suite: Suite, tier: str, device: str, data: Path | None) -> str:
     """What all of it would cost here; the tier at hand too, if it is another."""
     lines = []
     for each in dict.fromkeys(("full", tier)):
         cells = {cell.id: cell for p in plan(suite, each) for cell in (*p.parents, p.cell)}
         entries = [Entry(id, cell, "pending") for id, cell in cells.items()]
-        estimate(entries, Store(PUBLISHED), device=device, threads=suite.file.threads)
+        estimate(entries, Store(PUBLISHED), device=device, threads=suite.file.threads, data=data)
         hours = [entry.hours for entry in entries if entry.hours is not None]
         unknown = f"; {len(entries) - len(hours)} more of unknown cost" if len(hours) < len(entries) else ""
         lines.append(f"{suite.name}, tier {each}: {len(entries)} cells, about {sum(hours):,.0f} hours here{unknown}.")

@@ -15,7 +15,7 @@ from benchmark.launch.spec import How, Spec, last_spec
 from benchmark.launch.stop import BUDGET_SPENT
 from benchmark.matrix import Entry, counts, estimate, known_hours, matrix
 from benchmark.store import Store
-from benchmark.suite import plan
+from benchmark.suite import plan, unused
 from benchmark.suite_file import Suite, read
 
 if TYPE_CHECKING:
@@ -57,15 +57,20 @@ def run_suite(
     launcher = launcher or ("process" if jobs > 1 else "inline")
     if launcher not in LAUNCHERS:
         raise UnknownName("launcher", launcher, LAUNCHERS)
-    suite = read(name, sets, methods_from)
-    store = Store(out)
     seconds = seconds_of(budget) if budget else None
+    suite = read(name, sets, methods_from)
+    if idle := unused(suite, plan(suite, tier)) if methods_from else []:
+        raise UserError(
+            f"--methods {idle[0]}: no table of {suite.name} takes a method of it; name one in a table's `methods`, "
+            'or write "*" there for all that meet its targets'
+        )
+    store = Store(out)
     entries = matrix(plan(suite, tier, only), store, device=device, mode=mode, methods_from=methods_from)
     wanted = {"pending"} | ({"stale"} if stale else set()) | ({"stale", "done"} if force else set())
     todo = [entry for entry in entries if entry.state in wanted]
     threads = threads or suite.file.threads
     if dry or seconds is not None:
-        estimate(todo, store, device=device, threads=threads)
+        estimate(todo, store, device=device, threads=threads, data=data)
     if dry:
         _say(_dry(entries, threads), as_json)
         return 0
@@ -109,11 +114,25 @@ def _hand_over(suite: Suite, todo: list[Entry], specs: list[Spec], store: Store,
 
 
 def in_order(todo: list[Entry], budget: float | None, suite: str, tier: str) -> list[Entry]:
-    """With a budget what can be held against a pin first, then the cheapest, so that as many as can be are whole."""
+    """With a budget: pinned cells first, then the cheapest, so that as many as possible finish.
+
+    Parents always come before their children, whatever the order asks: a worker and its summary rely on that.
+    """
     if budget is None:
         return todo
     pinned = {pin.cell for pin in read_pins(path_for(suite, tier))}
-    return sorted(todo, key=lambda e: (e.id not in pinned, round(e.hours or 0.0, 3), e.cell.seed))
+    wanted = sorted(todo, key=lambda e: (e.id not in pinned, round(e.hours or 0.0, 3), e.cell.seed))
+    of_id, ordered = {entry.id: entry for entry in todo}, dict[str, Entry]()
+
+    def place(entry: Entry) -> None:
+        for parent in entry.cell.parents.values():
+            if parent in of_id:
+                place(of_id[parent])
+        ordered.setdefault(entry.id, entry)
+
+    for entry in wanted:
+        place(entry)
+    return list(ordered.values())
 
 
 def _forced(todo: list[Entry], how: How, store: Store) -> list[Spec]:
@@ -175,6 +194,7 @@ def _dry(entries: list[Entry], threads: int | None) -> Report:
         {
             "state": entry.state,
             "cell": entry.cell.name,
+            "label": entry.label,
             "id": entry.id,
             "hours": None if entry.hours is None else round(entry.hours, 6),
             "from": entry.basis,
@@ -192,7 +212,8 @@ def _say(report: Report, as_json: bool) -> None:
         return
     for line in report["cells"]:
         hours = "" if line["hours"] is None else f"  {60 * line['hours']:8.2f} min ({line['from']})"
-        print(f"{line['state']:8}{line['id']}  {line['cell']}{hours}  {line['why']}".rstrip())
+        label = f" ({line['label']})" if line["label"] else ""
+        print(f"{line['state']:8}{line['id']}  {line['cell']}{label}{hours}  {line['why']}".rstrip())
     unknown = sum(line["hours"] is None and line["state"] in ("pending", "stale") for line in report["cells"])
     rest = f"; nobody knows what {unknown} of them cost before their images are there" if unknown else ""
     print(f"{report['counts']}; about {report['hours']:.2f} hours on this machine, one cell after the other{rest}")

@@ -35,7 +35,7 @@ def show_status(
     store = Store(out)
     if what in known() or what.endswith(".toml"):
         found = _look(what, tier, store, methods_from, sets, mode)
-        lines = [{"state": f"{p.state:8}", "id": p.entry.id, "cell": p.entry.cell.name, "why": p.why} for p in found]
+        lines = [{"state": p.state, "id": p.entry.id, "cell": p.entry.name, "why": p.why} for p in found]
         return [*lines, {"state": summary(found), "id": "", "cell": "", "why": ""}]
     if what:
         return _status_of_run(what, store)

@@ -82,6 +82,7 @@ def _pages(lines: list[Line], found: list[Finding], store: Store) -> Iterator[tu
                 groups=run_facts(stored),
                 lines=rows_of_run.get(stored.content, []),
                 store=store.root.as_posix(),
+                kept=store.weights(stored.record.network.weights_hash).is_file(),
             ),
         )
 

@@ -130,6 +130,7 @@ def run_facts(stored: Stored) -> dict[str, Facts]:
             "finished": record.finished,
         },
         "Code": {
+            **({"prunebench": code.version} if code.version else {}),
             "commit": code.commit + (" and changes not committed" if code.dirty else ""),
             **{part: getattr(code, part) for part in ("engine", "method", "model", "data")},
             **{f"parent, {role}": content for role, content in record.parents.items()},
