@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from benchmark.errors import UserError
 from benchmark.network.channels import Channels
-from benchmark.network.costs import WITH_NORMS
+from benchmark.network.costs import ALL_OPERATIONS
 from benchmark.network.cuts import Kept
 from benchmark.network.groups import Group, Groups
 from benchmark.network.scoring import GIB, Gone, can_be_silenced, losses
@@ -66,9 +66,13 @@ class View:
         channels = self._channels()
         return choose(channels.groups, channels.costs, scores, self.kind, amount, cap=cap, round_to=round_to, last=last)
 
-    def counting_norms(self) -> "View":
-        """The same look, but a target in MACs counts biases and normalisation too, as some papers do."""
-        return replace(self, kind=WITH_NORMS) if self.kind == "macs" else self
+    def counting_all(self) -> "View":
+        """The same look, but MACs include biases, norms, and activations and pools that are modules, as in some papers."""
+        if self.kind != "macs":
+            return self
+        if ALL_OPERATIONS not in self._channels().costs.dense:
+            raise UserError("this network joins the channels of several layers; only its MACs can be counted")
+        return replace(self, kind=ALL_OPERATIONS)
 
     @property
     def removed(self) -> float:
@@ -87,11 +91,12 @@ class View:
         return costs.saved("macs", dict(costs.dense_widths), group, 1) / costs.dense["macs"]
 
     def macs_per_channel(self, group: str) -> float:
-        """What a channel of the group costs on average, while all others stay."""
+        """What a channel of the group costs on average, while all others stay; in MACs, or as `counting_all` counts."""
         channels = self._channels()
         widths = channels.widths
         others = widths[group] - 1
-        return channels.costs.saved("macs", widths, group, others) / others if others else 0.0
+        kind = ALL_OPERATIONS if self.kind == ALL_OPERATIONS else "macs"
+        return channels.costs.saved(kind, widths, group, others) / others if others else 0.0
 
     def gradients(self, count: int) -> dict[str, Tensor]:
         """Of the loss on `count` training images, in training mode; the running statistics stay as they are.

@@ -27,6 +27,7 @@ from methods.ocspruner import (
     subnetwork,
 )
 from tests.conftest import finish, recipe
+from tests.test_channels import network_of
 
 
 class Two(nn.Module):
@@ -103,6 +104,15 @@ def test_stability_is_the_mean_of_the_last_three_overlaps_two_epochs_apart() -> 
     assert psi == pytest.approx([sum(overlaps[max(0, i - 2) : i + 1]) / min(i + 1, 3) for i in range(7)])
 
 
+def test_consecutive_epochs_may_overlap_at_the_second_one_watched() -> None:
+    """The authors' ablation prints 0, .3627, .4504: with two epochs before, the second is always 0."""
+    one, two = {"a": [0, 1], "b": [0, 1]}, {"a": [0, 1], "b": [0, 2]}
+    watched: list[Any] = [one, two, two]
+    between = (1 + 1 / 3) / 2
+    assert [stability(watched[: i + 1], 1) for i in range(3)] == pytest.approx([0, between / 2, (between + 1) / 3])
+    assert stability(watched[:2]) == 0
+
+
 def test_it_stands_still_when_two_epochs_changed_nothing() -> None:
     assert not stands_still([0.5, 0.5, 0.5], 3)
     assert stands_still([0.5, 0.7, 0.50005], 4)
@@ -144,16 +154,25 @@ def test_depthwise_filters_are_pushed_with_their_group_or_left_alone(depthwise: 
     assert filters.flatten().tolist() == pytest.approx([before[0] * (0.95 if depthwise else 1), before[1]])
 
 
-def test_the_authors_counter_meets_the_target_with_norms_counted(view: View) -> None:
+def test_the_authors_counter_meets_the_target_with_all_operations_counted(view: View) -> None:
     """A target in MACs alone: whoever counts parameters counts them as ever."""
     params = replace(view, kind="params")
-    assert params.counting_norms().removed_by({"a": [0, 1]}) == params.removed_by({"a": [0, 1]})
-    network = nn.Sequential(nn.Conv2d(1, 4, 1), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2))
+    assert params.counting_all().removed_by({"a": [0, 1]}) == params.removed_by({"a": [0, 1]})
+    network = nn.Sequential(nn.Conv2d(1, 4, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))
     channels = Channels(network, (1, 2, 2), 2)
     other = View(network, lambda n, a: None, torch.Generator(), channels, {}, "macs")  # type: ignore[arg-type,return-value]
-    # a channel: 4 MACs, 4 for its bias, 8 for its norm, 8 where it is read; the classifier's own biases are 2
+    # a channel: 4 MACs, 4 for its bias, 8 for its norm, 4 for its ReLU, 8 where it is read; and 2 biases of the classifier
     assert other.removed_by({"0": [0, 1, 2]}) == pytest.approx(12 / 48)
-    assert other.counting_norms().removed_by({"0": [0, 1, 2]}) == pytest.approx(24 / 98)
+    assert other.counting_all().removed_by({"0": [0, 1, 2]}) == pytest.approx(28 / 114)
+
+
+def test_the_authors_prices_are_of_all_operations() -> None:
+    """ResNet-56, each group charged its predecessor's cost: the numbers that the released code computes."""
+    network, shape, classes = network_of("resnet56")
+    view = View(network, lambda n, a: None, torch.Generator(), Channels(network, shape, classes), {}, "macs")  # type: ignore[arg-type,return-value]
+    prices = softmax_of_costs(view.counting_all(), "predecessor", "authors")
+    classifier, stage = prices["blocks.18.conv2"], prices["blocks.9.conv2"]
+    assert stage / classifier == pytest.approx(exp((630_090 - 65) / 1e6), rel=1e-12)
 
 
 def with_groups(view: View) -> Run:
@@ -221,6 +240,12 @@ def test_official_is_late_raises_at_once_starts_anew_and_trains_on_an_epoch_behi
     )
 
 
+def test_consecutive_overlaps_decide_an_epoch_earlier(desk: Desk) -> None:
+    small = recipe(epochs=10, optimizer=recipe().optimizer.model_copy(update={"lr": 1e-7}))
+    options = {"monitor": 0, "sl_start": 1, "sl_end": 7, "back": 1}
+    assert finish("ocspruner", desk, config=options, recipe=small).record.notes["stable_epoch"] == 3
+
+
 def test_the_paper_variant_has_a_name_and_is_the_default() -> None:
     assert configured("ocspruner", {"variant": "paper"}, ())[0] == configured("ocspruner", {}, ())[0]
 
@@ -231,6 +256,7 @@ def test_the_paper_variant_has_a_name_and_is_the_default() -> None:
         ({"cap": 1.5}, "cap = 1.5: the share of a group that may go"),
         ({"cap": -0.2, "variant": "official"}, "cap = -0.2: the share of a group that may go"),
         ({"reg_every": 0}, "reg_every = 0"),
+        ({"back": 0}, "back = 0; the stability compares with 1, 2, … epochs before"),
         ({"variant": "official", "sl_end": 4}, "sl_start 0, sl_end 4 do not fit into 5 epochs"),
     ],
 )

@@ -2,6 +2,9 @@
 
 Two shortcuts where the width doubles: a 1 × 1 convolution with batch norm (the form that OCSPruner
 and LAASP prune), and He's parameter-free padding, under its own name.
+
+The first ReLU of a block, the stem's and the pooling are modules, the ReLU behind the sum is not: as in
+OCSPruner's networks, whose counter sees modules alone.
 """
 
 import torch
@@ -27,6 +30,7 @@ class Block(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(width_in, width, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.shortcut: nn.Module = nn.Identity()
@@ -35,7 +39,7 @@ class Block(nn.Module):
             self.shortcut = Pad(width - width_in) if pad else one
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        inner = self.relu(self.bn1(self.conv1(x)))
         return F.relu(self.bn2(self.conv2(inner)).add_(self.shortcut(x)), inplace=True)
 
 
@@ -44,6 +48,7 @@ class ResNet(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, width, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
         stages: list[Block] = []
         width_in = width
         for stage in range(3):
@@ -52,14 +57,15 @@ class ResNet(nn.Module):
                 stages.append(Block(width_in, out, stride, pad))
                 width_in = out
         self.blocks = nn.Sequential(*stages)
+        self.pool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(width_in, classes)
         for m in self.modules():
             if isinstance(m, nn.Conv2d):
                 nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.blocks(F.relu(self.bn1(self.conv1(x)), inplace=True))
-        return self.fc(torch.flatten(F.adaptive_avg_pool2d(x, 1), 1))  # type: ignore[no-any-return]
+        x = self.blocks(self.relu(self.bn1(self.conv1(x))))
+        return self.fc(torch.flatten(self.pool(x), 1))  # type: ignore[no-any-return]
 
 
 @model(input=(3, 32, 32), classes=10)

@@ -14,11 +14,11 @@ from math import prod
 
 from torch import nn
 
-from benchmark.network.count import macs_by_layer, places_by_layer
+from benchmark.network.count import activations_and_pools, macs_by_layer, places_by_layer
 from benchmark.network.cuts import tensors
 from benchmark.network.groups import NORMS, Group, Groups, is_attention
 
-WITH_NORMS = "macs, biases and norms"
+ALL_OPERATIONS = "macs, biases, norms, activations, pools"
 Widths = Mapping[str, int]
 Span = tuple[int, tuple[tuple[str, int], ...]]  # positions of no group, (group, positions a channel) …
 
@@ -33,7 +33,7 @@ class Term:
 
 
 class Costs:
-    """MACs (with norms, if wanted), parameters or channels of a network, dense or cut, from its groups' widths."""
+    """MACs (or all operations), parameters or channels of a network, dense or cut, from its groups' widths."""
 
     def __init__(self, network: nn.Module, groups: Groups, shape: tuple[int, int, int]) -> None:
         """`network` and `groups` as they are before any cut."""
@@ -41,10 +41,11 @@ class Costs:
         macs = _macs(network, spans, shape)
         terms = {
             "macs": macs,
-            WITH_NORMS: [*macs, *_biases_and_norms(network, spans, shape)],
             "params": [Term(1, tuple(spans[path])) for path, _ in network.named_parameters()],
             "channels": [Term(1, ((0, ((name, 1),)),)) for name in groups],
         }
+        if (others := _other_operations(network, spans, shape)) is not None:
+            terms[ALL_OPERATIONS] = [*macs, *others]
         self.dense_widths = {name: group.dense for name, group in groups.items()}
         self._touched: dict[str, dict[str, list[Term]]] = {}
         self._fixed: dict[str, int] = {}
@@ -114,9 +115,17 @@ def _macs(network: nn.Module, spans: dict[str, list[Span]], shape: tuple[int, in
     return terms
 
 
-def _biases_and_norms(network: nn.Module, spans: dict[str, list[Span]], shape: tuple[int, int, int]) -> list[Term]:
-    """One addition a number of a layer with a bias, two operations a number that is normalised."""
+def _other_operations(
+    network: nn.Module, spans: dict[str, list[Span]], shape: tuple[int, int, int]
+) -> list[Term] | None:
+    """One addition a number of a layer with a bias, two operations a number that is normalised, one of each activation
+    and pooling that is a module. None where what such a module sees belongs to no single layer."""
     terms = []
+    if (modules := activations_and_pools(network, shape)) is None:
+        return None
+    for name, places in modules:
+        path = f"{name}.weight"
+        terms.append(Term(places, tuple(spans[path][:1])) if path in spans else Term(places, ((1, ()),)))
     for name, places in places_by_layer(network, (*NORMS, nn.Conv2d, nn.Linear), shape).items():
         norm = isinstance(network.get_submodule(name), NORMS)
         if (path := f"{name}.weight" if norm else f"{name}.bias") in spans:

@@ -75,6 +75,35 @@ def places_by_layer(network: nn.Module, kinds: tuple[type[nn.Module], ...], shap
     return dict(found)
 
 
+ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.PReLU, nn.ELU, nn.LeakyReLU, nn.GELU)
+POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d)
+
+
+def activations_and_pools(network: nn.Module, shape: Shape) -> list[tuple[str, int]] | None:
+    """Of each activation that is a module the numbers it gives, of each pooling those it takes, a channel of the layer
+    before it, with that layer. None where one follows no single layer: where the channels of several are joined."""
+    found: list[tuple[str, int]] = []
+    before, channels, joined = "", 0, False
+
+    def layer(name: str, module: nn.Module, images: Tensor, out: Tensor) -> None:
+        nonlocal before, channels
+        before, channels = name, len(next(module.parameters()))
+
+    def numbers(name: str, module: nn.Module, images: Tensor, out: Tensor) -> None:
+        nonlocal joined
+        seen = images if isinstance(module, POOLS) else out
+        joined = joined or channels not in (seen.shape[1], seen.shape[-1])
+        found.append((before, seen.numel() // max(channels, 1)))
+
+    def of(module: nn.Module) -> Watch | None:
+        if isinstance(module, (*ACTIVATIONS, *POOLS)):
+            return numbers
+        return layer if next(module.parameters(recurse=False), None) is not None else None
+
+    _watch(network, shape, of)
+    return None if joined else found
+
+
 def _watch(network: nn.Module, shape: Shape, of: Callable[[nn.Module], Watch | None]) -> None:
     """Send one image through and show each layer's watcher its name, itself, what came in and what went out."""
 

@@ -11,7 +11,7 @@ So each candidate is the network with some inputs of some layers set to zero, an
 """
 
 import copy
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -235,11 +235,13 @@ def _unrolled(network: nn.Module) -> fx.GraphModule:
                 _put(module, before.target, fuse_conv_bn_eval(convolution, norm))
                 node.replace_all_uses_with(before)
                 module.graph.erase_node(node)
+    uses = Counter(node.target for node in module.graph.nodes if node.op == "call_module")
     for node in module.graph.nodes:
         if node.op == "call_function" and node.target is F.relu:
             node.kwargs = {"inplace": _spends(node, node.args[0])}
         if node.op == "call_module" and isinstance(layer := module.get_submodule(node.target), nn.ReLU | nn.ReLU6):
-            _put(module, node.target, type(layer)(inplace=False))
+            spends = uses[node.target] == 1 and _spends(node, node.args[0])
+            _put(module, node.target, type(layer)(inplace=spends))
     module.recompile()
     return module
 
