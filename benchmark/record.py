@@ -7,7 +7,7 @@ side file that the record names by its hash.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from benchmark.canonical import digest
 from benchmark.cell import Cell, Spec
@@ -18,8 +18,11 @@ INPUT_BOUND = 0.1  # of the training, spent waiting for images
 
 
 Percent = Annotated[float, Field(ge=0, le=100)]
-Count = Annotated[int, Field(ge=0)]
-Hours = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=10**24)]  # with room above the MACs of any training, and below what overflows
+Size = Annotated[int, Field(gt=0, le=10**24)]  # what others are divided by
+Hours = Annotated[float, Field(ge=0, le=1e9)]
+Milliseconds = Annotated[float, Field(gt=0, le=1e9)]
+Latencies = dict[str, tuple[Milliseconds, Annotated[float, Field(ge=0, le=1e9)]]]  # of a pass: median, quartile range
 
 
 class Outcome(Spec):
@@ -38,14 +41,14 @@ class Outcome(Spec):
 
 class Network(Spec):
     macs: Count
-    macs_dense: Count
+    macs_dense: Size
     macs_nonzero: Count  # zeros skipped: no dense kernel is faster for it
     params: Count
-    params_dense: Count
+    params_dense: Size
     nonzero: Count
     removed: Annotated[float, Field(ge=0, le=1)]  # in the target's own unit
     weights_hash: str
-    latency: dict[str, tuple[float, float]] | None = None  # ms of a pass: median, quartile range; cut networks only
+    latency: Latencies | None = None  # in ms; cut networks only
     path: str = ""  # hash of what was zero in each layer after each epoch, where weights are masked
     LATER = ("latency", "path")
 
@@ -119,7 +122,7 @@ class Alone(Spec):
     train: Hours
     search: Hours
     recover: Hours
-    latency: dict[str, tuple[float, float]] | None
+    latency: Latencies | None
     device_name: str
     threads: int
     fingerprint: str
@@ -143,6 +146,12 @@ class Record(Spec):
     parents: dict[str, str] = {}  # role -> the record that it was
     notes: dict[str, JsonValue] = {}  # what the method noted last under each name, where it is a single value
     LATER = ("parents", "notes")
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Record":
+        if self.ending == "done" and not self.cost.training_macs:
+            raise ValueError("done, and its training took no MACs")
+        return self
 
     @property
     def seed(self) -> int:

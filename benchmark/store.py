@@ -29,6 +29,7 @@ from benchmark.canonical import canonical, digest
 from benchmark.cell import PROTOCOL
 from benchmark.errors import Damaged, UserError
 from benchmark.record import FORMAT, Alone, Cost, Record, Side
+from benchmark.side import opened
 
 T = TypeVar("T")
 
@@ -230,21 +231,20 @@ def pack_side(side: Side) -> tuple[str, bytes]:
 def whole_side(path: Path) -> bytes:
     if not path.is_file():
         raise Damaged(f"{path}: missing; a record names it")
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise Damaged(f"{path}: cannot be read ({error.strerror})") from None
     if hashlib.sha256(data).hexdigest()[:16] != path.name.partition(".")[0]:
         raise Damaged(f"{path}: its bytes are not those it is named after")
     return data
 
 
 def unpack_side(path: Path) -> dict[str, Any]:
-    data = whole_side(path)
     try:
-        side: dict[str, Any] = json.loads(gzip.decompress(data))
-        if not all(isinstance(side[key], list) for key in ("curves", "journal")):
-            raise ValueError("its curves or journal are no lists")
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+        return opened(whole_side(path))
+    except (zlib.error, ValueError) as error:
         raise Damaged(f"{path}: not the side of a record ({error})") from None
-    return side
 
 
 def write_safely(path: Path, data: bytes) -> None:
