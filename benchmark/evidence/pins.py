@@ -13,7 +13,7 @@ from benchmark.canonical import digest
 from benchmark.cell import Cell
 from benchmark.code import Code, code_of
 from benchmark.errors import UserError
-from benchmark.record import Count, Percent, Record, path_of
+from benchmark.record import Count, Percent, Record, Size, path_of
 from benchmark.store import Store, Stored, write_safely
 from benchmark.suite import Planned
 
@@ -27,8 +27,8 @@ class Pin:
     name: str  # for people
     top1: Percent
     macs: Count
-    macs_dense: Count
-    params_dense: Count
+    macs_dense: Size
+    params_dense: Size
     params: Count
     nonzero: Count
     macs_nonzero: Count
@@ -143,11 +143,11 @@ def read_pins(path: Path) -> list[Pin]:
     columns = [field.name for field in fields(Pin)]
     try:
         reader = csv.DictReader(io.StringIO(path.read_text(), newline=""))
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not text ({error})") from None
-    if list(reader.fieldnames or []) != columns:
+        head, rows = list(reader.fieldnames or []), list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: not a table ({error})") from None
+    if head != columns:
         raise UserError(f"{path}: its columns must be {', '.join(columns)}")
-    rows = list(reader)
     if not rows:
         raise UserError(f"{path}: no pin in it")
     try:
