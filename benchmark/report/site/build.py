@@ -10,6 +10,7 @@ figures/              the tables' figures, as SVG, PDF and PNG
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -27,6 +28,8 @@ from benchmark.report.table import Table
 from benchmark.store import Store, Stored, pack_side
 
 PRINTED = ("svg", "pdf", "png")
+CONTENTS = ".site"  # the files of the site, so that a later one removes its own and no others
+MADE = re.compile(r"(rows|runs|data|figures)/[^/]+")
 
 
 def build(tables: list[Table], found: list[Finding], store: Store, folder: Path) -> int:
@@ -45,11 +48,20 @@ def build(tables: list[Table], found: list[Finding], store: Store, folder: Path)
         _write(folder / "assets" / name, text)
     for name, drawn in draw(pictures_of(tables, store), PRINTED).items():
         written.add(path := folder / "figures" / name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(drawn)
-    for old in {path for part in ("rows", "runs", "data", "figures") for path in (folder / part).glob("*")} - written:
+        _replace(path, drawn)
+    for old in _ours(folder) - written:
         old.unlink()  # of a run that is no longer in the store
+    (folder / CONTENTS).write_text("".join(f"{path.relative_to(folder).as_posix()}\n" for path in sorted(written)))
     return pages
+
+
+def _ours(folder: Path) -> set[Path]:
+    """What an earlier site put there. The rest of a folder may be anybody's."""
+    if not (folder / CONTENTS).is_file():
+        return set()
+    names = (folder / CONTENTS).read_text().splitlines()
+    there = {folder / name for name in names if MADE.fullmatch(name)}
+    return {path for path in there if path.is_file()}
 
 
 def ledger_page(found: list[Finding]) -> str:
@@ -126,5 +138,12 @@ def _assets() -> Iterator[tuple[str, str]]:
 
 
 def _write(path: Path, text: str) -> None:
+    _replace(path, text.encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """A link that lies there is replaced, not followed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    if path.is_symlink():
+        path.unlink()
+    path.write_bytes(content)
