@@ -20,7 +20,8 @@ def rerun_record(
     id: str, records: Path, *, device: str, threads: int | None, packed: int, out: Path, data: Path | None,
     methods_from: tuple[Path, ...], to_stderr: bool,
 ) -> tuple[dict[str, Any], bool]:  # fmt: skip
-    """The report, and whether it is what was promised: equal weights from equal code on an equal machine."""
+    """The report, and whether it is what was promised: equal weights and numbers from equal code on an equal
+    machine."""
     store = Store(records)
     old = find_record(store, id)
     how = old.record.how
@@ -56,12 +57,26 @@ def _compared(old: Record, new: Record) -> dict[str, Any]:
         "cell": old.cell.name,
         "weights": "equal, bit for bit" if same else f"{new.network.weights_hash}, were {old.network.weights_hash}",
         "top-1": f"{new.outcome.top1:.2f} %, was {old.outcome.top1:.2f} %",
+        "other numbers": ", ".join(_unlike(old, new)) or "equal",
         "hours": f"{new.cost.hours:.4f}, were {old.cost.hours:.4f}",
         "code": "means the same" if new.code.same(old.code) else f"another than that of commit {old.code.commit[:12]}",
         "environment": "the same" if new.how.fingerprint == old.how.fingerprint else "another: bits may differ",
     }
 
 
+def _unlike(old: Record, new: Record) -> list[str]:
+    """What equal weights leave no room for: accuracies, counts, what the training computed."""
+    told = [_numbers(record) for record in (old, new)]
+    return [f"{name} {told[1][name]}, was {value}" for name, value in told[0].items() if told[1][name] != value]
+
+
+def _numbers(record: Record) -> dict[str, Any]:
+    named = record.network.model_dump()
+    counts = {name: named[name] for name in named.keys() - {"latency", "path", "weights_hash"}}
+    macs = {name: getattr(record.cost, name) for name in ("training_macs", "search_macs")}
+    return {"ending": record.ending} | record.outcome.model_dump() | dict(sorted(counts.items())) | macs
+
+
 def _kept(old: Record, new: Record) -> bool:
     promised = new.code.same(old.code) and new.how.fingerprint == old.how.fingerprint
-    return not promised or new.network.weights_hash == old.network.weights_hash
+    return not promised or (new.network.weights_hash == old.network.weights_hash and not _unlike(old, new))
