@@ -67,7 +67,7 @@ class View:
         return choose(channels.groups, channels.costs, scores, self.kind, amount, cap=cap, round_to=round_to, last=last)
 
     def counting_all(self) -> "View":
-        """The same look, but MACs include biases, norms, and activations and pools that are modules, as in some papers."""
+        """The same look, but MACs include biases, norms, and activation and pooling modules, as in some papers."""
         if self.kind != "macs":
             return self
         if ALL_OPERATIONS not in self._channels().costs.dense:

@@ -89,7 +89,9 @@ def test_macs_to_train_are_told_apart(tmp_path: Path, suite: Path, template: Rec
     store, planned = Store(tmp_path), plan(read(str(suite)), only="method=dense+one_shot,seed=0")
     macs = {"recover": 0.1, "training_macs": 1400, "search_macs": 200, "pretrain_macs": 100}
     point = {"at": 0, "removed": 0.0}
-    curve = [point | {"kind": kind, "macs": of} for kind, of in (("train", 4), ("train", 4), ("recover", 2), ("train", 4))]
+    curve = [
+        point | {"kind": kind, "macs": of} for kind, of in (("train", 4), ("train", 4), ("recover", 2), ("train", 4))
+    ]
     side, packed = pack_side({"curves": curve, "journal": [], "bits": ""})
     for cell, cost in zip((p.cell for p in planned), ({"training_macs": 2000}, macs), strict=True):
         changed = {"id": cell.id, "cell": cell, "side": side, "cost": template.cost.model_copy(update=cost)}

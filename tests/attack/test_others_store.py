@@ -3,7 +3,6 @@
 
 import copy
 import json
-import os
 import random
 import subprocess
 from collections.abc import Callable
@@ -131,7 +130,7 @@ def test_sides_with_values_that_lie(
         with told((number, said[:300])):
             everything(suite, mine)
         with told((number, "verify", said[:300])):
-            os.symlink(root / "weights", mine / "weights")
+            (mine / "weights").symlink_to(root / "weights")
             store = Store(mine)
             (stored,) = store.of(wholes[which]["id"])
             verify(stored, store, environment, tmp_path)
@@ -183,7 +182,9 @@ def test_pins_with_values_that_lie(suite: tuple[Suite, list[Planned]], theirs: T
             case 3:
                 table.append(table[row])
             case _:
-                table[row][column] = chance.choice(("0", "-1", "1e308", "nan", "inf", "9" * 5000, "x" * 200_000, "\x00"))
+                table[row][column] = chance.choice(
+                    ("0", "-1", "1e308", "nan", "inf", "9" * 5000, "x" * 200_000, "\x00")
+                )
         path = tmp_path / "mine.csv"
         path.write_text("\n".join(",".join(each) for each in table) + "\n", newline="")
         with told((number, row, column, str(table[min(row, len(table) - 1)])[:300])):

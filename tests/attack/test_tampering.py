@@ -21,7 +21,7 @@ from benchmark.evidence.check import check
 from benchmark.evidence.pins import Pin, pin_of
 from benchmark.execute import execute
 from benchmark.find import ROOT
-from benchmark.store import Store, Stored, pack_side
+from benchmark.store import Store, Stored
 from benchmark.suite import Planned
 from benchmark.verbs.rerun import rerun_record
 from benchmark.verify import verify
@@ -160,7 +160,6 @@ def case_in(folder: Path, true: tuple[Path, str], environment: Environment) -> C
 
 def caught(case: Case, folder: Path) -> Iterator[str]:
     """The verbs that find it."""
-    cell = case.stored.record.cell
     places = [Planned(s.record.cell, "first", "one_shot", 0.0, "matched") for s in case.store.all()]
     lines = [line for smoke in (True, False) for line in check("", places, [case.pin], case.store, smoke=smoke).lines]
     if any(line.verdict == "regressed" or "one network under" in line.why for line in lines):
@@ -185,9 +184,7 @@ def said() -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_docs_say_what_finds_it(
-    way: str, true: tuple[Path, str], tmp_path: Path, environment: Environment
-) -> None:
+def test_the_docs_say_what_finds_it(way: str, true: tuple[Path, str], tmp_path: Path, environment: Environment) -> None:
     case = case_in(tmp_path, true, environment)
     WAYS[way](case)
     assert case.stored, "the store reads it: its hashes fit"
