@@ -11,6 +11,7 @@ import csv
 import hashlib
 import subprocess
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -81,14 +82,15 @@ def code_of(cell: Cell, methods_from: tuple[Path, ...] = ()) -> Code:
 
 @cache
 def _code_of(method_name: str, model_name: str, data_name: str, methods_from: tuple[Path, ...]) -> Code:
-    paths = [
-        find.pick("method", method_name, find.methods(methods_from)).path,
-        find.pick("model", model_name, find.models()).path,
-        find.pick("data set", data_name, find.datasets()).path,
+    found = [
+        find.pick("method", method_name, find.methods(methods_from)),
+        find.pick("model", model_name, find.models()),
+        find.pick("data set", data_name, find.datasets()),
     ]
-    method, model, data = (_hash((path,)) for path in paths)
+    paths = [(each.path, *each.helpers) for each in found]
+    method, model, data = map(_hash, paths)
     commit = _git("rev-parse", "HEAD")
-    dirty = bool(_git("status", "--porcelain", "--untracked-files=no")) or not all(map(_tracked, paths))
+    dirty = bool(_git("status", "--porcelain", "--untracked-files=no")) or not all(map(_tracked, chain(*paths)))
     return Code(
         engine=_engine(),
         method=method,

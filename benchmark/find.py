@@ -1,12 +1,13 @@
 """Finds methods, models and data sets by looking into their folders. Reads text, imports nothing.
 
 A thing is a function under `@method`, `@model` or `@dataset`; the file it stands in is all there is
-to register. Its facts (the decorator's arguments) and its configuration (its keyword-only defaults)
+to register. The file may be a folder's `__init__.py`, and may import others of its folder by relative
+imports (siblings.py). Its facts (the decorator's arguments) and its configuration (its keyword-only defaults)
 are literals, so a suite's cells and their ids can be known without torch.
 """
 
 import ast
-import importlib.util
+import importlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,8 +18,10 @@ from types import ModuleType
 from typing import Any, get_args
 
 from benchmark import registry
+from benchmark.canonical import digest
 from benchmark.cell import Kind, Scope
 from benchmark.errors import UnknownName, UserError
+from benchmark.siblings import imported, parse
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -30,6 +33,8 @@ class Found:
     kind: str
     name: str
     path: Path
+    folder: Path  # that was looked into
+    helpers: tuple[Path, ...]  # files of the folder that it imports, and that those import
     about: str
     facts: dict[str, Any]
     defaults: dict[str, Any]
@@ -78,7 +83,7 @@ def pick(kind: str, name: str, among: dict[str, Found], where: object = "") -> F
 
 def load(found: Found) -> Callable[..., Any]:
     """Import the file and hand over the function: the one place where a found thing becomes code."""
-    function: Callable[..., Any] = getattr(_module(found.path), found.function)
+    function: Callable[..., Any] = getattr(_module(found.path, found.folder), found.function)
     return function
 
 
@@ -95,35 +100,38 @@ def options(found: Found, config: Mapping[str, Any], kind: str) -> dict[str, Any
 
 
 @cache
-def _module(path: Path) -> ModuleType:
-    if any(path.is_relative_to(folder) for folder in FOLDERS.values()):
-        return importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
-    name = f"_outside_{path.parent.name}_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise UserError(f"{path}: cannot be imported")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+def _module(path: Path, folder: Path) -> ModuleType:
+    within = path.parent if path.name == "__init__.py" and path.parent != folder else path.with_suffix("")
+    importlib.invalidate_caches()
+    return importlib.import_module(".".join((_package(folder), *within.relative_to(folder).parts)))
+
+
+def _package(folder: Path) -> str:
+    """The package that a folder's files are imported from. A folder outside becomes one, for relative imports.
+
+    Its own `__init__.py` is not run, and not hashed.
+    """
+    if folder in FOLDERS.values():
+        return ".".join(folder.relative_to(ROOT).parts)
+    name = f"_outside_{digest(str(folder))}"
+    package = sys.modules.setdefault(name, ModuleType(name))
+    package.__path__ = [str(folder)]
+    return name
 
 
 @cache
 def _in_folder(kind: str, folder: Path, prefix: str) -> dict[str, Found]:
     found: dict[str, Found] = {}
-    for path in sorted(folder.glob("*.py")):
-        for thing in _in_file(kind, path, prefix):
+    for path in sorted([*folder.glob("*.py"), *folder.glob("*/__init__.py")]):
+        for thing in _in_file(kind, path, folder, prefix):
             if thing.name in found:
                 raise UserError(f"{path}: {kind} {thing.name!r} already stands in {found[thing.name].path}")
             found[thing.name] = thing
     return found
 
 
-def _in_file(kind: str, path: Path, prefix: str) -> Iterable[Found]:
-    try:
-        tree = ast.parse(path.read_text())
-    except SyntaxError as error:
-        raise UserError(f"{path}:{error.lineno}: {error.msg}") from None
+def _in_file(kind: str, path: Path, folder: Path, prefix: str) -> Iterable[Found]:
+    tree = parse(path)
     head = ast.get_docstring(tree) or ""
     for node in tree.body:
         if not isinstance(node, ast.FunctionDef):
@@ -133,7 +141,8 @@ def _in_file(kind: str, path: Path, prefix: str) -> Iterable[Found]:
                 about = (ast.get_docstring(node) or head).partition("\n")[0]
                 facts = {k.arg: _literal(k.value, path) for k in mark.keywords if k.arg}
                 _check_facts(kind, facts, f"{path}:{node.lineno}: ")
-                yield Found(kind, prefix + node.name, path, about, facts, _defaults(node, path), _choices(node))
+                defaults, helpers = _defaults(node, path), imported(path, folder)
+                yield Found(kind, prefix + node.name, path, folder, helpers, about, facts, defaults, _choices(node))
 
 
 def _check_facts(kind: str, facts: dict[str, Any], where: str) -> None:
