@@ -22,7 +22,7 @@ from benchmark.evidence.gate import FIRST, LOOK_AGAIN, Look, Verdict, called, ex
 from benchmark.evidence.pins import Pin, current, masked_path, meaning, row_of
 from benchmark.evidence.tolerance import tolerances_of
 from benchmark.record import Record
-from benchmark.report.rows import TOLERANCE, copied
+from benchmark.report.flags import TOLERANCE, copied
 from benchmark.store import Store, Stored
 from benchmark.suite import Planned
 

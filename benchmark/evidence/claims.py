@@ -147,6 +147,8 @@ def _at(claim: Claim, places: list[str], sites: list[Site], rivals: list[Row]) -
     nothing = Finding(claim, " + ".join(places), "not tested", "no records", indicative=indicative)
     if lacking := _lacking(claim, sites):
         return replace(nothing, why=f"it asks for {', '.join(lacking)}, which this table has not")
+    if unlike := _unlike(claim, [*rivals, *(row for site in sites for row in site.rows)]):
+        return replace(nothing, why=f"rows of unlike conditions: {', '.join(unlike)}")
     if claim.tuned:
         if trials := {trial for site in sites for trial in _trials(claim, site, 1)}:
             return replace(nothing, why=f"no records of {', '.join(sorted(trials))}")
@@ -173,7 +175,7 @@ def _at(claim: Claim, places: list[str], sites: list[Site], rivals: list[Row]) -
         concerned += [r for r in beside for other in others if _faces(r, row, other) and r not in concerned]
     if unsaid := [row.label for row in concerned if None in _told(claim, row)]:
         return replace(nothing, why=f"records of {', '.join(unsaid)} do not tell what it speaks of")
-    if spoilt := [f"{row.label} {flag}" for row in concerned for flag in row.flags if _spoils(flag, claim)]:
+    if spoilt := [f"{row.label} {flag}" for row in concerned for flag in row.flags if _spoils(flag.name, claim)]:
         return replace(nothing, why=f"not to be trusted: {', '.join(spoilt)}")
     if claim.kind == "costs less than" and (
         company := [r.label for r in concerned if any(s.shared for s in r.records)]
@@ -253,8 +255,15 @@ def _spoils(flag: str, claim: Claim) -> bool:
     """
     if flag == "target passed":
         return claim.kind not in ("drops at most", "reaches")
-    named = ("target missed", "uncommitted code", "two environments", "one network under several seeds")
-    return flag in named or flag.endswith(" diverged")
+    return flag in (
+        "target missed", "uncommitted code", "two environments", "one network under several seeds", "diverged"
+    )  # fmt: skip
+
+
+def _unlike(claim: Claim, rows: list[Row]) -> list[str]:
+    """Of the rows that it speaks of, those that may be held against no other."""
+    named = [claim.method, *([] if claim.kind == "reaches" else claim.against or ["dense"])]
+    return [row.label for row in rows if row.unlike and (family(row.label) if claim.tuned else row.label) in named]
 
 
 def _wanted(claim: Claim, site: Site) -> int:

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from benchmark.report.rows import TOLERANCE, Row
+from benchmark.report.flags import TOLERANCE
+from benchmark.report.rows import Row
 from benchmark.report.table import Table
 from benchmark.store import Store, Stored
 
@@ -85,9 +86,11 @@ def pictures_of(tables: list[Table], store: Store) -> dict[str, Picture]:
 def _pictures(table: Table, store: Store) -> Iterator[tuple[str, Picture]]:
     for data, model in dict.fromkeys((row.data, row.model) for row in table.rows if row.kind and row.n):
         rows = [row for row in table.rows if (row.data, row.model) == (data, model) and row.n]
+        alike = [row for row in rows if not row.unlike]  # what one picture may show side by side
         name = "-".join((table.suite, table.spec.name, model, *(["small"] if table.tier == "small" else [])))
-        yield name, _comparison(rows, f"{model}, {data}", store)
-        for kind, trade_off in _trade_offs(rows, f"{model}, {data}"):
+        if any(row.kind for row in alike):
+            yield name, _comparison(alike, f"{model}, {data}", store)
+        for kind, trade_off in _trade_offs(alike, f"{model}, {data}"):
             yield f"{name}-{kind}-trade-off", trade_off
         for row in rows:
             if traces := [trace for trace in (_trace(stored, store) for stored in row.records[:SEEDS]) if trace]:

@@ -5,17 +5,16 @@ records say and nothing of the code or machine at hand, so equal records give eq
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, stdev
 
 from benchmark.cell import CHANNEL_KINDS
 from benchmark.record import Record
+from benchmark.report.flags import Facts, Flag, flags_of, unlike
 from benchmark.store import Store, Stored
 from benchmark.suite import Planned
-
-TOLERANCE = 0.005  # how far from its target a network may end, in shares
 
 
 @dataclass(frozen=True)
@@ -28,12 +27,24 @@ class Row:
     asked: int  # seeds planned
     records: tuple[Stored, ...]  # one a seed, all of one device, mode, data and code
     dense: tuple[Stored, ...]  # the reference, under the same conditions
-    flags: tuple[str, ...]
+    flags: tuple[Flag, ...]
     recover_macs: float | None = None  # of recoveries, in the records' training_macs; None where no curve tells
 
     @property
     def n(self) -> int:
         return len(self.records)
+
+    def flagged(self, name: str) -> bool:
+        return any(flag.name == name for flag in self.flags)
+
+    @property
+    def unlike(self) -> bool:
+        """Made under other conditions than the rest of its block: it stands there, and compares with nothing."""
+        return self.flagged("unlike conditions")
+
+    @property
+    def off_target(self) -> bool:
+        return self.flagged("target missed") or self.flagged("target passed")
 
     def values(self, pick: str) -> list[float]:
         """`outcome.top1` and the like, in the order of the seeds."""
@@ -116,6 +127,11 @@ class Row:
         return dense[0] / mine[0] if mine and dense else None
 
     @cached_property
+    def reached(self) -> float:
+        """The share that is really gone, in the target's unit."""
+        return fmean(self.values("network.removed"))
+
+    @cached_property
     def macs_left(self) -> float:
         return fmean([s.record.network.macs / s.record.network.macs_dense for s in self.records])
 
@@ -145,21 +161,27 @@ def rows_of(planned: list[Planned], store: Store) -> list[Row]:
 
 
 def _rows_of_block(places: list[Planned], found: dict[str, list[Stored]], store: Store) -> list[Row]:
-    """One data set and model: all rows under one condition, so that each may be held against each."""
-    done = [s for p in places for s in found[p.id] if s.record.ending == "done"]
-    condition = _prevailing(done, _conditions)
-    dense: list[Stored] = []
+    """One data set and model: all rows under one condition, so that each may be held against each.
+
+    A row that has no record under it shows those it has, flagged, beside a dense reference of their own condition.
+    """
+    done = {p.id: [s for s in found[p.id] if s.record.ending == "done"] for p in places}
+    prevailing = _prevailing([s for each in done.values() for s in each], _conditions)
+    all_dense = [s for p in places if p.label == "dense" for s in done[p.id]]
     rows = []
     for (label, kind, target), mine in _lines(places).items():
-        of_line = [s for p in mine for s in found[p.id] if s.record.ending == "done"]
+        of_line = [s for p in mine for s in done[p.id]]
+        condition = prevailing
+        if not any(_conditions(s.record) == prevailing for s in of_line):
+            condition = _prevailing(of_line, _conditions) or prevailing
         records = _one_a_seed([s for s in of_line if _conditions(s.record) == condition])
+        dense = _one_a_seed([s for s in all_dense if _conditions(s.record) == condition])
         diverged = sum(any(s.record.ending == "diverged" for s in found[p.id]) for p in mine)
-        if label == "dense":
-            dense = records
         if records or diverged:
             newest = max((s.record.finished for s in records), default="")
             left_out = any(s.record.finished > newest for s in of_line)
-            flags = _flags(mine, records, dense, diverged, left_out)
+            other = unlike(condition, prevailing) if condition and prevailing else ""
+            flags = flags_of(Facts(mine, records, dense, timed(records), diverged, left_out, other))
             cell, recovered = mine[0].cell, _mean([_recover_macs(s, store) for s in records])
             of = (cell.data, cell.model, label, kind, target)
             rows.append(Row(*of, len(mine), tuple(records), tuple(dense), flags, recovered))
@@ -212,39 +234,3 @@ def _one_a_seed(candidates: list[Stored]) -> list[Stored]:
     ordered = sorted(candidates, key=lambda s: (s.record.finished, s.content))
     by_seed = {s.record.seed: s for s in ordered if _method_code(s.record) == code}
     return [by_seed[seed] for seed in sorted(by_seed)]
-
-
-def copied(records: Iterable[Stored]) -> str:
-    """Seeds that share one network's weights, as two seeds never do; empty where all differ."""
-    seeds: dict[str, set[int]] = {}
-    for s in records:
-        seeds.setdefault(s.record.network.weights_hash, set()).add(s.record.seed)
-    return " and ".join(str(seed) for same in seeds.values() if len(same) > 1 for seed in sorted(same))
-
-
-def _flags(
-    places: list[Planned], records: list[Stored], dense: list[Stored], diverged: int, left_out: bool
-) -> tuple[str, ...]:
-    lacking = {s.record.seed for s in records} - {s.record.seed for s in dense}
-    flags = {
-        "dense below floor": bool(dense) and fmean([s.record.outcome.top1 for s in dense]) < places[0].floor,
-        "no dense reference": not dense,
-        "dense lacks seeds": bool(dense) and bool(lacking),
-        "target missed": any(_beyond(s.record) < -TOLERANCE for s in records),
-        "target passed": any(_beyond(s.record) > TOLERANCE for s in records),
-        f"{len(records)} of {len(places)} seeds": len(records) < len(places),
-        f"{diverged} diverged": diverged > 0,
-        "newer record under other conditions": left_out,
-        "uncommitted code": any(s.record.code.dirty for s in records),
-        "one network under several seeds": bool(copied(records)),
-        "packed": any(s.shared for s in timed(records)),
-        f"hours of {len(timed(records))} timed alone": any(s.alone for s in timed(records)),
-        "input-bound": any(s.record.cost.input_bound for s in records),
-        "two environments": any("+" in s.record.how.fingerprint for s in records),
-    }
-    return tuple(name for name, raised in flags.items() if raised)
-
-
-def _beyond(record: Record) -> float:
-    """How much more than asked is gone."""
-    return record.network.removed - record.cell.remove.amount if record.cell.remove else 0.0

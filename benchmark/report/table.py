@@ -1,7 +1,5 @@
 """A table in the paper's shape, as Markdown, LaTeX or CSV. Equal records give equal bytes."""
 
-import csv
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
@@ -9,7 +7,9 @@ from statistics import fmean
 from benchmark.cell import CHANNEL_KINDS
 from benchmark.errors import UserError
 from benchmark.report.beside import beside
+from benchmark.report.flags import Footnotes, in_latex, in_markdown, reached
 from benchmark.report.rows import Row, rows_of, timed
+from benchmark.report.table_csv import csv_of
 from benchmark.store import Store
 from benchmark.suite import Planned
 from benchmark.suite_file import Suite
@@ -48,7 +48,7 @@ def render(tables: list[Table], format: str) -> str:
     if format not in FORMATS:
         raise UserError(f"--format {format}: one of {', '.join(FORMATS)}")
     if format == "csv":
-        return _csv(tables)
+        return csv_of(((t.suite, t.spec.name, t.spec.track, t.tier), row) for t in tables for row in t.rows)
     draw = _md_table if format == "md" else _tex_table
     return "\n".join(draw(table) for table in tables)
 
@@ -60,16 +60,18 @@ def _columns(table: Table) -> list[tuple[str, str]]:
     return list(dict.fromkeys((row.data, row.model) for row in table.rows))
 
 
-def _grid(table: Table) -> tuple[list[str], Grid]:
-    """Method × target down, data set and model across: mean ± deviation (n)."""
+def _grid(table: Table, notes: Footnotes, write: Callable[[str], str] = str) -> tuple[list[str], Grid]:
+    """Method × target down, data set and model across: mean ± deviation (n), and the marks of what is flagged."""
     columns = _columns(table)
     at = {(row.data, row.model, row.label, row.kind, row.target): row for row in table.rows}
     lines = dict.fromkeys((row.kind, row.target, row.label) for row in table.rows)
     body: Grid = []
     for kind, target, label in sorted(lines, key=lambda line: (line[0], line[1], list(lines).index(line))):
-        cells = [accuracy(at.get((data, model, label, kind, target))) for data, model in columns]
-        body.append([_removed(kind, target), label, *cells])
-    return ["removed", "method", *(f"{model}, {data}" for data, model in columns)], body
+        rows = [at.get((data, model, label, kind, target)) for data, model in columns]
+        cells = [write(accuracy(row)) + (notes.mark(row.flags) if row else "") for row in rows]
+        off = [row for row in rows if row and row.off_target]
+        body.append([write(_removed(kind, target, off, named=len(columns) > 1)), write(label), *cells])
+    return [write(head) for head in ("removed", "method", *(f"{model}, {data}" for data, model in columns))], body
 
 
 def accuracy(row: Row | None) -> str:
@@ -80,17 +82,18 @@ def accuracy(row: Row | None) -> str:
 
 
 def removed(row: Row) -> str:
-    return _removed(row.kind, row.target)
+    return _removed(row.kind, row.target, [row] if row.off_target else [])
 
 
-def _removed(kind: str, target: float) -> str:
-    return f"{100 * target:g} % {kind}" if kind else "nothing"
+def _removed(kind: str, target: float, off: list[Row], *, named: bool = False) -> str:
+    """What was to be removed; of the rows that ended off it, what was (and of which, where there are several)."""
+    really = [reached(row.records) + (f" ({row.model}, {row.data})" if named else "") for row in off]
+    return ", ".join([f"{100 * target:g} % {kind}" if kind else "nothing", *(f"reached {share}" for share in really)])
 
 
 Column = tuple[str, Callable[[Row], str]]
 
 ALWAYS: list[Column] = [
-    ("top-1 %", accuracy),
     ("drop", lambda row: _number(row.drop, "+.2f") if row.label != "dense" else NONE),
     ("MACs left", lambda row: _percent(row.macs_left)),
 ]
@@ -114,25 +117,31 @@ CUT_HOURS: list[Column] = [
 ]
 
 
-def _details(rows: list[Row]) -> Grid:
+def _details(rows: list[Row], notes: Footnotes) -> Grid:
     """Head and lines: the columns that the table's kind of target asks for."""
     cuts = any(row.kind in CHANNEL_KINDS for row in rows)
-    columns = [*ALWAYS, *(CUT if cuts else MASKED), *HOURS, *(CUT_HOURS if cuts else [])]
+    marked: Column = ("top-1 %", lambda row: accuracy(row) + notes.mark(row.flags))
+    columns = [marked, *ALWAYS, *(CUT if cuts else MASKED), *HOURS, *(CUT_HOURS if cuts else [])]
     body = [["removed", "method", *(head for head, _ in columns), "flags"]]
     for row in sorted(rows, key=lambda r: (r.kind, r.target)):
-        values = [of(row) for _, of in columns] if row.n else [NONE] * len(columns)
-        body.append([removed(row), row.label, *values, ", ".join(row.flags)])
+        values = [of(row) for _, of in columns] if row.n else [marked[1](row), *[NONE] * (len(columns) - 1)]
+        flags = "; ".join(f"{notes.mark([flag])} {flag}" for flag in row.flags)
+        body.append([removed(row), row.label, *values, flags])
     return body
 
 
-def _printed(table: Table, rows: list[Row]) -> Grid:
+def _printed(table: Table, rows: list[Row], notes: Footnotes) -> Grid:
     """Reported beside measured, with the gap or with what forbids one."""
     body = [["removed", "method", "here", "printed", "gap", "unlike ours in", "where"]]
     for row in sorted(rows, key=lambda r: (r.kind, r.target)):
         for each in beside(row, table.spec, table.tier):
             there = each.reported
             best = " (best on test)" if there.metric == "top1_best" else ""
-            values = [f"{each.measured:.2f}{best}", f"{there.value:g}", _number(each.gap, "+.2f")]
+            values = [
+                f"{each.measured:.2f}{best}{notes.mark(row.flags)}",
+                f"{there.value:g}",
+                _number(each.gap, "+.2f"),
+            ]
             unlike = ", ".join(each.unlike) or NONE
             body.append([removed(row), row.label, *values, unlike, f"{there.source}, {there.place}"])
     return body
@@ -164,6 +173,7 @@ def _number(value: float | None, form: str) -> str:
 
 
 def _about(table: Table, rows: list[Row]) -> str:
+    rows = [row for row in rows if not row.unlike]
     records = [s.record for row in rows for s in row.records]
     if not records:
         return "Every cell diverged."
@@ -184,38 +194,45 @@ CUT_NOTE = (
     "`best on test` picks its epoch on the test set."
 )
 
-PACKED_NOTE = (
-    "Rows marked `packed` shared their machine: their hours compare with nothing until `prunebench hours` has timed "
-    "them alone."
-)
+SHARED_NOTE = "Hours shared with other runs compare with nothing until `prunebench hours` has timed them alone."
 
 
 # ---- Markdown ----------------------------------------------------------------------------------
 
 
 def _md_table(table: Table) -> str:
-    head, body = _grid(table)
+    notes = Footnotes(in_markdown)
+    head, body = _grid(table, notes)
     lines = [f"## {table.spec.name}: {table.suite}, track {table.spec.track}, tier {table.tier}", ""]
     if table.spec.about:
         lines += [table.spec.about, ""]
     lines += [f"Recipe: {table.recipe}. Top-1 accuracy in % after the last epoch, mean ± sample deviation (seeds)."]
     if table.tier == "small":
         lines += ["Tier small is indicative, never a verdict on a paper."]
-    lines += ["", *md_grid(head, body)]
+    lines += ["", *md_grid(head, body), *md_notes(notes)]
     for data, model in _columns(table):
         rows = [row for row in table.rows if (row.data, row.model) == (data, model)]
-        lines += ["", f"### {model}, {data}", "", _about(table, rows), "", *md_grid(*_split(_details(rows)))]
-        if len(printed := _printed(table, rows)) > 1:
+        lines += ["", f"### {model}, {data}", "", _about(table, rows), "", *md_grid(*_split(_details(rows, notes)))]
+        if len(printed := _printed(table, rows, notes)) > 1:
             lines += ["", "What papers print beside it; a gap only where both followed one protocol:", ""]
             lines += md_grid(*_split(printed))
     if any(row.kind in CHANNEL_KINDS for row in table.rows):
         lines += ["", CUT_NOTE]
-    if any("packed" in row.flags for row in table.rows):
-        lines += ["", PACKED_NOTE]
+    if any(row.flagged("hours shared") for row in table.rows):
+        lines += ["", SHARED_NOTE]
     note = "Zero weights save no time on dense kernels: `nonzero MACs` counts what is left, not what is saved."
     if any(row.kind == "weights" for row in table.rows):
         lines += ["", note]
     return "\n".join(lines) + "\n"
+
+
+def md_notes(notes: Footnotes) -> list[str]:
+    """The words of every mark so far, as a paragraph below the grid."""
+    return (
+        ["", "; ".join(f"{in_markdown([letter])} {text}" for letter, text in texts) + "."]
+        if (texts := notes.texts())
+        else []
+    )
 
 
 def _split(grid: Grid) -> tuple[list[str], Grid]:
@@ -246,63 +263,20 @@ def _tex(text: str) -> str:
 
 
 def _tex_table(table: Table) -> str:
-    head, body = _grid(table)
+    notes = Footnotes(in_latex)
+    head, body = _grid(table, notes, _tex)
     lines = [
         f"% {table.spec.name}: {table.suite}, track {table.spec.track}, tier {table.tier}; needs booktabs",
         f"% {table.recipe}",
         rf"\begin{{tabular}}{{ll{'r' * (len(head) - 2)}}}",
         r"\toprule",
-        " & ".join(_tex(cell) for cell in head) + r" \\",
+        " & ".join(head) + r" \\",
         r"\midrule",
-        *(" & ".join(_tex(cell) for cell in line) + r" \\" for line in body),
+        *(" & ".join(line) + r" \\" for line in body),
         r"\bottomrule",
         r"\end{tabular}",
     ]
+    if texts := notes.texts():
+        words = "; ".join(f"{in_latex([letter])} {_tex(text)}" for letter, text in texts)
+        lines += [rf"\par\smallskip{{\footnotesize {words}.\par}}"]
     return "\n".join(lines) + "\n"
-
-
-# ---- CSV: one line a row, everything, and the records it comes from ------------------------------
-
-CSV = [
-    "suite", "table", "track", "tier", "data", "model", "method", "kind", "target", "n", "asked",
-    "top1_mean", "top1_std", "best_top1_mean", "mean_class", "dense_mean", "drop",
-    "macs", "macs_left", "macs_nonzero_left", "params_left", "hours", "times_dense_hours",
-    "pretrain_hours", "train_hours", "search_hours", "recover_hours",
-    "times_dense_macs", "of_pretrain", "of_train", "of_search", "of_recover",
-    "stable_epoch", "latency_1_ms", "latency_128_ms", "dense_latency_1_ms", "dense_latency_128_ms",
-    "spread_1_ms", "spread_128_ms", "dense_spread_1_ms", "dense_spread_128_ms", "speed_up",
-    "device", "threads", "mode", "flags", "records",
-]  # fmt: skip
-
-
-LATENCIES = ("1", "128", "dense 1", "dense 128")
-
-
-def _csv(tables: list[Table]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV)
-    for table in tables:
-        for row in table.rows:
-            writer.writerow([table.suite, table.spec.name, table.spec.track, table.tier, *_csv_row(row)])
-    return out.getvalue()
-
-
-def _csv_row(row: Row) -> list[str]:
-    base = [row.data, row.model, row.label, row.kind, f"{row.target:g}", str(row.n), str(row.asked)]
-    if not row.n:
-        return [*base, *[""] * (len(CSV) - len(base) - 2), "; ".join(row.flags), ""]
-    dense = fmean([s.record.outcome.top1 for s in row.dense]) if row.dense else None
-    numbers: list[float | None] = [
-        row.top1, row.std, fmean(row.values("outcome.best_top1")), fmean(row.values("outcome.mean_class")),
-        dense, row.drop,
-        fmean(row.values("network.macs")), row.macs_left, row.macs_nonzero_left, row.params_left,
-        row.hours, row.times_dense_hours,
-        *(row.cost(part) for part in ("pretrain", "train", "search", "recover")),
-        row.times_dense_macs, *(row.macs_parts or [None] * 4), row.noted("stable_epoch"),
-        *((row.latency(key) or (None, None))[i] for i in (0, 1) for key in LATENCIES), row.speed_up,
-    ]  # fmt: skip
-    how = row.records[0].record.how
-    names = " ".join(s.content for s in row.records)
-    shown = ["" if v is None else f"{v:.6g}" if abs(v) < 1e6 else f"{v:.0f}" for v in numbers]
-    return [*base, *shown, how.device, str(how.threads), how.mode, "; ".join(row.flags), names]

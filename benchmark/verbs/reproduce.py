@@ -6,8 +6,9 @@ from benchmark import find
 from benchmark.evidence.pins import path_for, read_pins
 from benchmark.matrix import Entry, estimate
 from benchmark.report.beside import beside
+from benchmark.report.flags import Footnotes, in_markdown
 from benchmark.report.rows import Row
-from benchmark.report.table import Grid, Table, accuracy, md_grid, removed, render, tables_of
+from benchmark.report.table import Grid, Table, accuracy, md_grid, md_notes, removed, render, tables_of
 from benchmark.report.verdicts import as_markdown
 from benchmark.store import Store
 from benchmark.suite import plan
@@ -39,7 +40,7 @@ def reproduce_suite(
         return code
     make_table(name, "", tier, (), out, ())
     print("\n# Reported, this repository, you\n")
-    print("\n".join(md_grid(*_side_by_side(mine, there))))
+    print("\n".join(_side_by_side(mine, there)))
     if not read_pins(path_for(suite.name, tier)):
         print(f"\nNothing is pinned for {suite.name}, tier {tier}: there is nothing to check against.")
         return code
@@ -76,9 +77,10 @@ def _nothing_published(suite: Suite, tier: str) -> str:
     )
 
 
-def _side_by_side(mine: list[Table], published: list[Table]) -> tuple[list[str], Grid]:
+def _side_by_side(mine: list[Table], published: list[Table]) -> list[str]:
+    notes = Footnotes(in_markdown)
     theirs = {_key(table, row): row for table in published for row in table.rows}
-    body = []
+    body: Grid = []
     for table in mine:
         for row in table.rows:
             other = theirs.get(_key(table, row))
@@ -88,8 +90,10 @@ def _side_by_side(mine: list[Table], published: list[Table]) -> tuple[list[str],
             )
             gap = f"{row.top1 - other.top1:+.2f}" if other and other.n and row.n else "–"
             place = f"{row.model}, {row.data}"
-            body.append([removed(row), row.label, place, printed or "–", accuracy(other), accuracy(row), gap])
-    return ["removed", "method", "network", "reported", "this repository", "you", "gap to it"], body
+            both = [accuracy(each) + (notes.mark(each.flags) if each else "") for each in (other, row)]
+            body.append([removed(row), row.label, place, printed or "–", *both, gap])
+    head = ["removed", "method", "network", "reported", "this repository", "you", "gap to it"]
+    return [*md_grid(head, body), *md_notes(notes)]
 
 
 def _key(table: Table, row: Row) -> tuple[str | float, ...]:

@@ -21,6 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from benchmark.evidence.claims import Finding
 from benchmark.evidence.ledger import entries
 from benchmark.report.figures import draw
+from benchmark.report.flags import Footnotes, in_html
 from benchmark.report.pictures import pictures_of
 from benchmark.report.site import libraries
 from benchmark.report.site.facts import Line, lines_of, run_facts
@@ -34,9 +35,10 @@ MADE = re.compile(r"(rows|runs|data|figures)/[^/]+")
 
 def build(tables: list[Table], found: list[Finding], store: Store, folder: Path) -> int:
     """Write the site; how many pages it has."""
-    lines = lines_of(tables)
+    notes = Footnotes(in_html)
+    lines = lines_of(tables, notes)
     written: set[Path] = set()
-    for name, text in _pages(lines, found, store):
+    for name, text in _pages(lines, notes, found, store):
         written.add(folder / name)
         _write(folder / name, text)
     pages = len(written)
@@ -70,7 +72,7 @@ def ledger_page(found: list[Finding]) -> str:
     return _templates().get_template("alone.html").render(claims=entries(found), style=style)
 
 
-def _pages(lines: list[Line], found: list[Finding], store: Store) -> Iterator[tuple[str, str]]:
+def _pages(lines: list[Line], notes: Footnotes, found: list[Finding], store: Store) -> Iterator[tuple[str, str]]:
     templates = _templates()
     page = {name: templates.get_template(f"{name}.html") for name in ("index", "claims", "row", "run")}
     points = _script([line.point() for line in lines])
@@ -79,7 +81,12 @@ def _pages(lines: list[Line], found: list[Finding], store: Store) -> Iterator[tu
         for stored in line.row.records:
             rows_of_run.setdefault(stored.content, []).append(line)
     others = [stored for stored in store.all() if stored.content not in rows_of_run]
-    yield "index.html", page["index"].render(up="", lines=lines, points=points, others=others, filters=_filters(lines))
+    yield (
+        "index.html",
+        page["index"].render(
+            up="", lines=lines, notes=notes.texts(), points=points, others=others, filters=_filters(lines)
+        ),
+    )
     tested_first = sorted(entries(found), key=lambda claim: claim.state == "not tested")
     yield "claims.html", page["claims"].render(up="", claims=tested_first)
     for line in lines:

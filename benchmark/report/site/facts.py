@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.report.beside import Beside, beside
+from benchmark.report.flags import Footnotes, reached
 from benchmark.report.rows import Row
 from benchmark.report.table import Table
 from benchmark.store import Stored
@@ -19,14 +20,24 @@ class Line:
     table: Table
     row: Row
     page: str
+    mark: str  # letters of its flags on the board
 
     @property
     def track(self) -> str:
         return f"{self.table.spec.track}, {self.table.tier}"
 
     @property
-    def removed(self) -> str:
+    def asked(self) -> str:
         return f"{100 * self.row.target:g} %" if self.row.kind else "nothing"
+
+    @property
+    def reached(self) -> str:
+        """What was removed where that is not what was asked."""
+        return reached(self.row.records) if self.row.off_target else ""
+
+    @property
+    def removed(self) -> str:
+        return f"{self.asked}, reached {self.reached}" if self.reached else self.asked
 
     @property
     def devices(self) -> list[str]:
@@ -34,7 +45,7 @@ class Line:
 
     @property
     def flags(self) -> str:
-        return ", ".join(self.row.flags)
+        return "; ".join(map(str, self.row.flags))
 
     @property
     def printed(self) -> list[Beside]:
@@ -52,11 +63,11 @@ class Line:
             "method": row.label, "removed": self.removed, "n": row.n, "page": self.page, "devices": self.devices,
             "top1": round(row.top1, 4), "sd": round(row.std, 4) if row.std is not None else None,
             "macs": round(100 * (row.macs_left if row.kind != "weights" else row.macs_nonzero_left), 4),
-            "hours": row.hours,
+            "hours": row.hours, "unlike": row.unlike,
         }  # fmt: skip
 
 
-def lines_of(tables: list[Table]) -> list[Line]:
+def lines_of(tables: list[Table], notes: Footnotes) -> list[Line]:
     """Every row of every table, its page named by what it is, numbered where two are named alike."""
     lines: list[Line] = []
     taken: dict[str, int] = {}
@@ -66,7 +77,7 @@ def lines_of(tables: list[Table]) -> list[Line]:
             stem = "".join(c if c.isalnum() else "-" for c in "-".join(words)).strip("-")
             taken[stem] = taken.get(stem, 0) + 1
             number = f"-{taken[stem]}" if taken[stem] > 1 else ""
-            lines.append(Line(table, row, f"rows/{stem}{number}.html"))
+            lines.append(Line(table, row, f"rows/{stem}{number}.html", notes.mark(row.flags)))
     return lines
 
 

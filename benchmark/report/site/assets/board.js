@@ -39,7 +39,7 @@ function tradeOff(x, title, more) {
       hovertemplate: `%{text}<br>%{y:.2f} % at %{x:.4g}<extra></extra>`,
     }];
   });
-  const line = front(rows, x);
+  const line = front(rows.filter((point) => !point.unlike), x);
   if (line.length > 1) {
     traces.unshift({
       name: "not beaten on both", type: "scatter", mode: "lines", x: line.map((p) => p[x]), y: line.map((p) => p.top1),
