@@ -161,7 +161,7 @@ def test_the_authors_counter_meets_the_target_with_all_operations_counted(view: 
     network = nn.Sequential(nn.Conv2d(1, 4, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))
     channels = Channels(network, (1, 2, 2), 2)
     other = View(network, lambda n, a: None, torch.Generator(), channels, {}, "macs")  # type: ignore[arg-type,return-value]
-    # a channel: 4 MACs, 4 for its bias, 8 for its norm, 4 for its ReLU, 8 where it is read; and 2 biases of the classifier
+    # a channel: 4 MACs, 4 for its bias, 8 for its norm, 4 for its ReLU, 8 where it is read; 2 biases at the end
     assert other.removed_by({"0": [0, 1, 2]}) == pytest.approx(12 / 48)
     assert other.counting_all().removed_by({"0": [0, 1, 2]}) == pytest.approx(28 / 114)
 
