@@ -17,7 +17,8 @@ Variants:  `official` is what the released code does: least_similar, an augmente
              overshoot  the last step may pass the target.
              cap_rule   "before a step": a layer below its cap takes a whole step, which may end
                         above it. Without it a step stops at the cap.
-             layers     "convolutions": a linear layer is no candidate. Without it a hidden one is.
+             layers     "convolutions": a linear layer is no candidate, except in a transformer, which
+                        has nothing else to offer. Without it a hidden one is.
            tests/test_laasp_logs.py replays the published logs step by step.
 Not here:  layers of a group that a layer norm normalises together (a transformer's embedding).
 """
@@ -109,6 +110,8 @@ def best_choice(
 ) -> dict[str, Any]:
     """The layer, criterion and filters of least loss, and the loss of every candidate there was."""
     subset = view.images(images, augmented=augmented)
+    if not any(filters(view, group, layers) for group in view.groups.values() if view.can_be_silenced(group)):
+        layers = None  # a transformer
     counts = how_many(view, target, step, step_of, cap, overshoot, cap_rule, layers)
     named = {name: CRITERIA[f"cosine {cosine}" if name == "cosine" else name] for name in pool}
     candidates = {
