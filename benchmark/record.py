@@ -21,7 +21,7 @@ Percent = Annotated[float, Field(ge=0, le=100)]
 Count = Annotated[int, Field(ge=0, le=10**24)]  # with room above the MACs of any training, and below what overflows
 Size = Annotated[int, Field(gt=0, le=10**24)]  # what others are divided by
 Hours = Annotated[float, Field(ge=0, le=1e9)]
-Milliseconds = Annotated[float, Field(gt=0, le=1e9)]
+Milliseconds = Annotated[float, Field(ge=0, le=1e9)]
 Latencies = dict[str, tuple[Milliseconds, Annotated[float, Field(ge=0, le=1e9)]]]  # of a pass: median, quartile range
 
 

@@ -204,7 +204,9 @@ def test_timed_hours_are_what_tables_show(shared: tuple[Path, Store], capsys: py
     before = capsys.readouterr().out
     assert "until `prunebench hours` has timed them alone" in before
     assert (
-        next(line for line in before.splitlines() if "one_cycle" in line and "packed" in line).split("|")[-3].strip()
+        next(line for line in before.splitlines() if "one_cycle" in line and "hours shared" in line)
+        .split("|")[-3]
+        .strip()
         == "–"
     )
     assert typed("hours", suite, "--out", store.root) == 0
@@ -217,8 +219,8 @@ def test_timed_hours_are_what_tables_show(shared: tuple[Path, Store], capsys: py
     line = next(line for line in capsys.readouterr().out.splitlines() if ",one_cycle," in line)
     hours = pruned.alone.train + pruned.alone.search
     assert f",{hours:.6g},{hours / dense.alone.train:.6g}," in line
-    assert "hours of 1 timed alone" in line
-    assert "packed" not in line
+    assert "hours of 1 seed timed again alone" in line
+    assert "hours shared" not in line
     again = typed("hours", suite, "--out", store.root)
     assert again == 2
     assert "waits for its hours" in capsys.readouterr().err

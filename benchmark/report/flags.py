@@ -69,7 +69,7 @@ def flags_of(row: Facts) -> tuple[Flag, ...]:
         Flag("input-bound", "input-bound: the network waited for its images"): (
             any(s.record.cost.input_bound for s in records)
         ),
-        Flag("two environments", "begun in one environment, ended in another"): (
+        Flag("two environments", "two environments: begun in one, ended in another"): (
             any("+" in s.record.how.fingerprint for s in records)
         ),
     }

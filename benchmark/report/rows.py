@@ -124,7 +124,7 @@ class Row:
     @cached_property
     def speed_up(self) -> float | None:
         mine, dense = self.latency("128"), self.latency("dense 128")
-        return dense[0] / mine[0] if mine and dense else None
+        return dense[0] / mine[0] if mine and mine[0] and dense else None
 
     @cached_property
     def reached(self) -> float:
