@@ -74,7 +74,7 @@ def test_within_a_budget_what_is_pinned_comes_first(suite: str, tmp_path: Path) 
     cells = [p.cell for p in plan(read(suite), "full", "seed=0")]
     todo = [Entry(cell.id, cell, "pending", hours=float(n)) for n, cell in enumerate(cells)]
     assert [e.hours for e in in_order(todo, 60.0, "mine", "full")] == [0.0, 1.0, 2.0]
-    pin = dict.fromkeys((f for f in pins.Pin.__dataclass_fields__), "0") | {"cell": cells[2].id}
+    pin = dict.fromkeys((f for f in pins.Pin.__dataclass_fields__), "1") | {"cell": cells[2].id}
     pins.write([pins.Pin(**pin)], pins.path_for("mine", "full"))  # type: ignore[arg-type]
     assert [e.hours for e in in_order(todo, 60.0, "mine", "full")] == [2.0, 0.0, 1.0]
     assert in_order(todo, None, "mine", "full") == todo

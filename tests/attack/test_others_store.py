@@ -18,6 +18,7 @@ from benchmark.evidence.pins import gather, read_pins, write
 from benchmark.execute import execute
 from benchmark.report.pictures import pictures_of
 from benchmark.report.site.build import build
+from benchmark.report.flags import Footnotes, in_html
 from benchmark.report.site.facts import lines_of, run_facts
 from benchmark.report.table import FORMATS, render, tables_of
 from benchmark.report.verdicts import as_json, as_junit, as_markdown
@@ -92,7 +93,9 @@ def everything(suite: tuple[Suite, list[Planned]], root: Path) -> str:
     tables = tables_of(*suite, store)
     text = "".join(render(tables, format) for format in FORMATS)
     pictures_of(tables, store)
-    text += str([line.point() for line in lines_of(tables)]) + str([run_facts(s) for s in store.all()])
+    text += str([line.point() for line in lines_of(tables, Footnotes(in_html))]) + str(
+        [run_facts(s) for s in store.all()]
+    )
     report = check("mine", suite[1], gather(suite[1], store)[0], store, smoke=False)
     text += as_junit(report) + as_markdown(report, every=True) + json.dumps(as_json(report))
     list(compare(store, Store(root), suite[1]))
