@@ -16,9 +16,9 @@ from benchmark.evidence.check import check, compare
 from benchmark.evidence.claims import judge
 from benchmark.evidence.pins import gather, read_pins, write
 from benchmark.execute import execute
+from benchmark.report.flags import Footnotes, in_html
 from benchmark.report.pictures import pictures_of
 from benchmark.report.site.build import build
-from benchmark.report.flags import Footnotes, in_html
 from benchmark.report.site.facts import lines_of, run_facts
 from benchmark.report.table import FORMATS, render, tables_of
 from benchmark.report.verdicts import as_json, as_junit, as_markdown
