@@ -53,7 +53,12 @@ Tier = Annotated[str, typer.Option("--tier", help="full, or small: what a CPU ca
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Mode = Annotated[str, typer.Option("--mode", help="repeatable: bit for bit; fast: kernels picked by timing.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; else the suite's, else all.")]
-Packed = Annotated[int, typer.Option("--packed", min=1, help="Runs that share this machine now; recorded.")]
+Packed = Annotated[
+    int,
+    typer.Option(
+        "--packed", min=1, help="How many runs share this machine. Recorded, so that their timings are not compared."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
@@ -223,7 +228,7 @@ def hours(
     data: Data = None,
     methods: Methods = None,
 ) -> None:
-    """Time again, alone, what shared its machine: a few steps of each kind, scaled. Let nothing else run."""
+    """Re-measure the training time of runs that shared a machine. Needs an idle machine."""
     from benchmark.verbs.hours import time_suite
 
     code = time_suite(

@@ -81,10 +81,14 @@ def verify(stored: Stored, store: Store, environment: Environment, data_root: Pa
     bits = np.unpackbits(packed)[: test.n].astype(bool)
     checks.append(Check("test images", record.outcome.n, test.n))
     checks.append(
-        Check("accuracy of its bits", round(record.outcome.top1, 4), round(100 * int(bits.sum()) / len(bits), 4))
+        Check(
+            "accuracy from stored predictions",
+            round(record.outcome.top1, 4),
+            round(100 * int(bits.sum()) / len(bits), 4),
+        )
     )
     flipped = int((bits != test.bits.numpy()).sum()) if len(bits) == test.n else test.n
     spare = 0.0 if environment.fingerprint in record.how.fingerprint else ELSEWHERE
     checks.append(Check("accuracy on test", round(record.outcome.top1, 4), round(test.top1, 4), 100 * spare))
-    checks.append(Check("images judged otherwise", 0, flipped, spare * test.n))
+    checks.append(Check("changed predictions", 0, flipped, spare * test.n))
     return checks

@@ -223,7 +223,7 @@ def test_timed_hours_are_what_tables_show(shared: tuple[Path, Store], capsys: py
     assert "hours shared" not in line
     again = typed("hours", suite, "--out", store.root)
     assert again == 2
-    assert "waits for its hours" in capsys.readouterr().err
+    assert "nothing to time again" in capsys.readouterr().err
 
 
 def test_a_timing_goes_with_its_record_and_an_edited_one_does_not_count(

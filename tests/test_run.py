@@ -266,9 +266,9 @@ def test_another_machine_may_judge_a_few_images_otherwise_and_this_one_none(
 
     here = desk.environment.fingerprint
     assert wrong(0, here) == wrong(n // 100, "elsewhere") == []
-    assert "images judged otherwise" in wrong(1, here)
-    assert "images judged otherwise" in wrong(n // 50, "elsewhere")
-    assert wrong(0, "elsewhere", lie=0.5) == ["accuracy of its bits"]
+    assert "changed predictions" in wrong(1, here)
+    assert "changed predictions" in wrong(n // 50, "elsewhere")
+    assert wrong(0, "elsewhere", lie=0.5) == ["accuracy from stored predictions"]
 
 
 def test_a_lack_of_memory_says_nothing_of_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

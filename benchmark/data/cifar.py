@@ -7,12 +7,13 @@ repository has only the checksums of the official files, so nothing else is acce
 from pathlib import Path
 
 from benchmark import dataset
-from benchmark.data import npz
 from benchmark.data.archive import Archive, md5_of
-from benchmark.data.batches import files, joined
 from benchmark.data.images import CIFAR10, CIFAR100, Images, Place, cached
-from benchmark.data.proof import Four, Proof, four_arrays
 from benchmark.errors import Damaged, UserError
+
+from . import npz  # relative: these files count to the data set's code
+from .batches import files, joined
+from .proof import Four, Proof, four_arrays
 
 HOME = "https://www.cs.toronto.edu/~kriz"
 TEN = Archive(

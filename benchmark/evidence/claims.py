@@ -12,9 +12,10 @@ from math import ceil, isfinite, sqrt
 from statistics import fmean, variance
 from typing import Literal
 
-from scipy.special import ndtri, stdtr, stdtrit
+from scipy.special import ndtri
 
 from benchmark.evidence.claim_files import Claim, table_of
+from benchmark.evidence.statistics import Estimate, holm
 from benchmark.report.rows import Row, rows_of
 from benchmark.store import Store
 from benchmark.suite import Planned, plan
@@ -39,7 +40,7 @@ class Finding:
     high: float | None = None
     p: float | None = None  # one-sided, that it is reproduced; against the rival that it beats least
     p_not: float | None = None  # one-sided, that it is not; corrected for the number of its rivals
-    sides: tuple["Estimate", "Estimate"] | None = None  # of these two rivals
+    sides: tuple[Estimate, Estimate] | None = None  # of these two rivals
     rivals: int = 1
     seeds: int = 0
     more_seeds: int = 0
@@ -65,28 +66,6 @@ class Sample:
     @property
     def seeds(self) -> int:
         return min(len(side.values) for cell in self.cells for side in cell if side)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean difference, its standard error and its degrees of freedom."""
-
-    mean: float
-    error: float
-    freedom: float
-
-    def p_above(self, bar: float) -> float:
-        """Of the hypothesis that the truth lies at the bar or below it."""
-        if self.error == 0:
-            return 0.0 if self.mean > bar else 1.0
-        return float(stdtr(self.freedom, (bar - self.mean) / self.error))
-
-    def p_below(self, bar: float) -> float:
-        return Estimate(-self.mean, self.error, self.freedom).p_above(-bar)
-
-    def reach(self, level: float) -> float:
-        """How far a one-sided bound lies from the mean."""
-        return float(stdtrit(self.freedom, 1 - level)) * self.error if self.error else 0.0
 
 
 @dataclass(frozen=True)
@@ -377,18 +356,6 @@ def _after_holm(found: list[Finding], unread: int) -> list[Finding]:
         _decided(finding, reproduced[i], tail[i], wrong[i], other_tail[i]) if finding.sides else finding
         for i, finding in enumerate(found)
     ]
-
-
-def holm(ps: Sequence[float | None], level: float, unread: int = 0) -> tuple[list[bool], list[float]]:
-    """Which hypotheses are rejected, and the level that decided on each; `unread` more could not be looked at."""
-    order = sorted((i for i, p in enumerate(ps) if p is not None), key=lambda i: ps[i] or 0.0)
-    rejected, levels, holds, at = [False] * len(ps), [level] * len(ps), True, level
-    for rank, i in enumerate(order):
-        if holds:
-            at = level / (len(order) + unread - rank)
-            holds = (ps[i] or 0.0) <= at
-        rejected[i], levels[i] = holds, at
-    return rejected, levels
 
 
 def _decided(finding: Finding, reproduced: bool, tail: float, wrong: bool, other_tail: float) -> Finding:

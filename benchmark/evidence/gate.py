@@ -18,6 +18,8 @@ from typing import Literal
 
 from scipy.special import stdtr, stdtrit
 
+from benchmark.evidence.statistics import holm
+
 Verdict = Literal["pass", "regressed", "better", "inconclusive", "no pin", "not comparable", "not measured"]
 PINS, FIRST, SECOND = 10, 5, 15
 LOOK_AGAIN = 0.05  # p at the first look below which more seeds are asked for
@@ -63,17 +65,12 @@ def look(pins: Sequence[float], new: Sequence[float]) -> Look:
 
 def called(looks: Sequence[Look]) -> list[Look]:
     """A whole table: Holm's procedure over all its cells; only second looks can be called."""
-    order = sorted((i for i, each in enumerate(looks) if each.p is not None), key=lambda i: looks[i].p or 0.0)
-    cells = sum(each.p is not None for each in looks)
     out = list(looks)
-    for rank, i in enumerate(order):
-        each, level = looks[i], CALL / (cells - rank)
-        if each.p is None or each.p > level:
-            break
-        if each.new < SECOND or each.new_mean is None or each.pinned_mean is None:
-            continue
-        verdict: Verdict = "regressed" if each.new_mean < each.pinned_mean else "better"
-        out[i] = replace(each, verdict=verdict, why=f"p {each.p:.2g}, called at {level:.2g}")
+    rejected, levels = holm([each.p for each in looks], CALL)
+    for i, each in enumerate(looks):
+        if rejected[i] and each.new >= SECOND and each.new_mean is not None and each.pinned_mean is not None:
+            verdict: Verdict = "regressed" if each.new_mean < each.pinned_mean else "better"
+            out[i] = replace(each, verdict=verdict, why=f"p {each.p:.2g}, called at {levels[i]:.2g}")
     return out
 
 

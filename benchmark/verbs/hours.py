@@ -24,7 +24,7 @@ def time_suite(
     ended = [s for id in cells for s in store.of(id) if s.record.ending == "done" and s.record.how.packed > 1]
     due = [s for s in ended if again or not s.alone]
     if not due:
-        raise UserError(f"{out}: no record of these cells shared its machine and waits for its hours")
+        raise UserError(f"{out}: nothing to time again")
     refused = 0
     for i, stored in enumerate(due):
         how = stored.record.how

@@ -72,9 +72,8 @@ def _cost(suite: Suite, tier: str, device: str, data: Path | None) -> str:
 
 def _nothing_published(suite: Suite, tier: str) -> str:
     others = ", ".join(sorted(path.stem for path in (PUBLISHED / "tables").glob("*.md")))
-    return (
-        f"\nOf {suite.name}, tier {tier}, nothing is published in this repository; of these is: {others or 'none'}.\n"
-    )
+    nothing = f"Of {suite.name}, tier {tier}, nothing is published in this repository."
+    return f"\n{nothing} Published here: {others or 'none'}.\n"
 
 
 def _side_by_side(mine: list[Table], published: list[Table]) -> list[str]:

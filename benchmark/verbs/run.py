@@ -215,7 +215,7 @@ def _say(report: Report, as_json: bool) -> None:
         label = f" ({line['label']})" if line["label"] else ""
         print(f"{line['state']:8}{line['id']}  {line['cell']}{label}{hours}  {line['why']}".rstrip())
     unknown = sum(line["hours"] is None and line["state"] in ("pending", "stale") for line in report["cells"])
-    rest = f"; nobody knows what {unknown} of them cost before their images are there" if unknown else ""
+    rest = f"; cost unknown for {unknown} cells: data set not prepared" if unknown else ""
     print(f"{report['counts']}; about {report['hours']:.2f} hours on this machine, one cell after the other{rest}")
 
 

@@ -87,7 +87,7 @@ def test_frozen_scores_leave_each_stage_what_one_cut_leaves(network: str, scope:
             print(f"  {f'{name}, T = {epochs}':20}{shares}  ({cuts} cuts)")
             assert cuts >= min(epochs // 4, 3)
             for width, share in along.items():
-                assert abs(share - once[width]) <= 0.03, (name, epochs, width)
+                assert abs(share - once[width]) <= 0.01, (name, epochs, width)
 
 
 @pytest.mark.usefixtures("frozen")
