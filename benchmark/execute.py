@@ -24,7 +24,7 @@ from benchmark.engine.training import Diverged, Trainer
 from benchmark.engine.weights import write_weights
 from benchmark.errors import NoData, OutOfMemory, Stopped, UserError
 from benchmark.network import count
-from benchmark.network.channels import Channels
+from benchmark.network.dry_run import checked
 from benchmark.parent import find_parents
 from benchmark.result import Tries, record_of
 from benchmark.run import Progress, Run
@@ -172,7 +172,7 @@ def begun(cell: Cell, desk: Desk, attempts: Attempts | None, code: Code) -> Run:
     network = build(cell, batches.classes)
     shape = (batches.channels, batches.size, batches.size)
     cuts = cell.remove is not None and cell.remove.kind in CHANNEL_KINDS
-    channels = Channels(network, shape, batches.classes, cell.model) if cuts else None
+    channels = checked(network, shape, batches.classes, cell.model, cuts_channels=cuts)
     trainer = Trainer(network, batches, cell.recipe)
     last_save = time.monotonic()
 

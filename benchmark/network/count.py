@@ -48,7 +48,8 @@ def macs_by_layer(network: nn.Module, shape: Shape) -> dict[str, int]:
         found[f"{name}.products"] += 2 * tokens * tokens * width
 
     def timm_attention(name: str, m: Any, tokens: Tensor, out: Tensor) -> None:
-        found[f"{name}.products"] += 2 * tokens.shape[1] ** 2 * int(m.num_heads) * int(m.head_dim)
+        windows, length = tokens.shape[:2]  # of one image: 1, or the windows that it is cut into
+        found[f"{name}.products"] += windows * 2 * length**2 * len(m.qkv.weight) // 3
 
     def of(module: nn.Module) -> Watch | None:
         if isinstance(module, nn.Conv2d):
@@ -57,7 +58,7 @@ def macs_by_layer(network: nn.Module, shape: Shape) -> dict[str, int]:
             return torch_attention
         if isinstance(module, nn.Linear):
             return linear
-        return timm_attention if hasattr(module, "num_heads") and hasattr(module, "head_dim") else None
+        return timm_attention if hasattr(module, "num_heads") and hasattr(module, "qkv") else None
 
     _watch(network, shape, of)
     return dict(found)
