@@ -19,7 +19,7 @@ Variants:  `official` is what the released code does: least_similar, an augmente
                         above it. Without it a step stops at the cap.
              layers     "convolutions": a linear layer is no candidate, except in a transformer, which
                         has nothing else to offer. Without it a hidden one is.
-           tests/test_laasp_logs.py replays the published logs step by step.
+           tests/methods/test_laasp_logs.py replays the published logs step by step.
 Not here:  layers of a group that a layer norm normalises together (a transformer's embedding).
 """
 

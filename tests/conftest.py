@@ -1,4 +1,4 @@
-"""What the tests share: tiny cells, a desk in a temporary folder, one thread."""
+"""What the tests share: tiny cells, a context in a temporary folder, one thread."""
 
 import os
 from collections.abc import Callable, Generator
@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import find
-from benchmark.cell import Cell, Recipe, Remove, Sgd, WarmCosine
 from benchmark.data.images import Images
-from benchmark.engine.batches import Batches
-from benchmark.engine.environment import Environment, prepare
-from benchmark.execute import Desk, execute
-from benchmark.store import Store, Stored
-from benchmark.suite import configured, with_parents
+from benchmark.plan import discovery
+from benchmark.plan.cell import Cell, Recipe, Remove, Sgd, WarmCosine
+from benchmark.plan.suite import configured, with_parents
+from benchmark.records.store import Store, Stored
+from benchmark.runs.execute import Context, execute
+from benchmark.training.batches import Batches
+from benchmark.training.environment import Environment, prepare
 
 torch.set_num_threads(1)
 
@@ -44,12 +44,12 @@ def environment() -> Environment:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, environment: Environment) -> Desk:
-    return make_desk(tmp_path, environment)
+def context(tmp_path: Path, environment: Environment) -> Context:
+    return make_context(tmp_path, environment)
 
 
-def make_desk(root: Path, environment: Environment, **options: Any) -> Desk:
-    return Desk(Store(root / "results"), environment, root / "data", say=lambda line: None, **options)
+def make_context(root: Path, environment: Environment, **options: Any) -> Context:
+    return Context(Store(root / "results"), environment, root / "data", say=lambda line: None, **options)
 
 
 def recipe(**changes: Any) -> Recipe:
@@ -74,7 +74,7 @@ SHORT: dict[str, dict[str, Any]] = {
 
 def planned(method: str = "dense", *, extra: tuple[Path, ...] = (), **changes: Any) -> tuple[Cell, tuple[Cell, ...]]:
     """A cell of a second or so, and its parents. `config`, `recipe`, `kind`, `amount` may be given, and cell fields."""
-    removes = find.methods(extra)[method].facts.get("removes", ())
+    removes = discovery.methods(extra)[method].facts.get("removes", ())
     kind = changes.pop("kind", "weights" if "weights" in removes else "macs")
     amount = changes.pop("amount", 0.9 if kind == "weights" else 0.4)
     options = {**SHORT.get(method, {}), **changes.pop("config", {})}
@@ -89,13 +89,13 @@ def tiny(method: str = "dense", **options: Any) -> Cell:
     return planned(method, **options)[0]
 
 
-def finish(method: str, desk: Desk, **options: Any) -> Stored:
+def finish(method: str, context: Context, **options: Any) -> Stored:
     """Parents first, then the cell itself."""
-    cell, parents = planned(method, extra=desk.methods_from, **options)
+    cell, parents = planned(method, extra=context.methods_from, **options)
     for parent in parents:
-        if not desk.store.of(parent.id):
-            execute(parent, desk)
-    return execute(cell, desk)
+        if not context.store.of(parent.id):
+            execute(parent, context)
+    return execute(cell, context)
 
 
 @pytest.fixture

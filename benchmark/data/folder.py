@@ -7,11 +7,11 @@ import hashlib
 from pathlib import Path
 
 from benchmark import dataset
-from benchmark.canonical import canonical
 from benchmark.data.archive import aside, extract
 from benchmark.data.images import IMAGENET, Images, Place, cached
 from benchmark.data.tree import classes_in, decode, decoder, in_files, listing, signature
 from benchmark.errors import UserError
+from benchmark.plan.canonical import canonical
 
 ARCHIVES = (".tar.xz", ".tar.gz", ".tgz", ".tar", ".zip")
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.canonical import canonical
 from benchmark.data.files import Files
 from benchmark.errors import Damaged, UserError
-from benchmark.store import write_safely
+from benchmark.plan.canonical import canonical
+from benchmark.records.store import write_safely
 
 Bytes = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]

@@ -21,7 +21,7 @@ from benchmark.data.folder import find_tree, parts_of
 from benchmark.data.images import IMAGENET, Images, Labels, Place
 from benchmark.data.tree import Listed, classes_in, decoder, listing
 from benchmark.errors import Damaged, UserError
-from benchmark.store import write_safely
+from benchmark.records.store import write_safely
 
 SHORT, QUALITY = 256, 92
 SHARD = 64 * 2**20  # bytes, and the rest of the image that passes it

@@ -14,13 +14,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from benchmark import find
-from benchmark.cell import Spec
 from benchmark.errors import UnknownName, UserError
-from benchmark.suite import TIERS
-from benchmark.suite_file import Suite, read
+from benchmark.plan import discovery
+from benchmark.plan.cell import Spec
+from benchmark.plan.suite import TIERS
+from benchmark.plan.suite_file import Suite, read
 
-FOLDER = find.ROOT / "baselines" / "claims"
+FOLDER = discovery.ROOT / "baselines" / "claims"
+RENAMED = {"stand_in": "proxy"}  # in old versions of a claim file: a new name changes no claim
 Kind = Literal["beats", "as good as", "drops at most", "costs less than", "cuts earlier than", "reaches"]
 
 
@@ -32,7 +33,7 @@ class Claim(Spec):
     reference: str  # where the paper says it; "abstract only" where no table could be read
     kind: Kind
     where: Annotated[list[str], Field(min_length=1)]  # suite/table, suite/table@small: pooled, judged on all of them
-    stand_in: list[str] = []  # places near it that can be afforded: each judged by itself, and indicative
+    proxy: list[str] = []  # smaller places that can be afforded: each judged by itself, at small scale
     method: str
     against: list[str] = []
     there: str = ""  # the table that `against` stands in, where it is another one
@@ -98,11 +99,11 @@ def _first(error: ValidationError) -> str:
 
 
 def _check(claim: Claim) -> None:
-    known = find.methods()
+    known = discovery.methods()
     for name in (claim.method, *claim.against):
         if name.partition("(")[0].partition(",")[0].partition(" ")[0] not in known:
             raise UnknownName("method", name, known)
-    for place in (*claim.where, *claim.stand_in, *([claim.there] if claim.there else [])):
+    for place in (*claim.where, *claim.proxy, *([claim.there] if claim.there else [])):
         table_of(place)
 
 
@@ -144,7 +145,8 @@ def _claims_in(text: str, before: dict[str, Any]) -> dict[str, Any]:
         entries = ClaimFile.model_validate(tomllib.loads(text)).claim
     except (tomllib.TOMLDecodeError, ValidationError):
         return before
-    return {entry["id"]: entry for entry in entries if isinstance(entry.get("id"), str)}
+    renamed = [{RENAMED.get(key, key): value for key, value in entry.items()} for entry in entries]
+    return {entry["id"]: entry for entry in renamed if isinstance(entry.get("id"), str)}
 
 
 def _versions(path: Path) -> Iterator[tuple[str, str]]:

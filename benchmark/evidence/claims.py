@@ -8,33 +8,33 @@ Each direction has half of one error of 5 % over the whole ledger (Holm; docs/de
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, isfinite, sqrt
-from statistics import fmean, variance
+from math import ceil, sqrt
+from statistics import fmean
 from typing import Literal
 
 from scipy.special import ndtri
 
 from benchmark.evidence.claim_files import Claim, table_of
+from benchmark.evidence.differences import Sample, enough, estimate_of, faces, p_wrong, sample_of, told
 from benchmark.evidence.statistics import Estimate, holm
-from benchmark.report.rows import Row, rows_of
-from benchmark.store import Store
-from benchmark.suite import Planned, plan
+from benchmark.plan.suite import Planned, plan
+from benchmark.records.rows import Row, rows_of
+from benchmark.records.store import Store
 
 LEVEL, POWER = 0.05, 0.8
 EACH = LEVEL / 2  # of the error of the ledger: for "reproduced", and for "not reproduced"
 State = Literal["reproduced", "not reproduced", "inconclusive", "not tested"]
-WITHIN = ("as good as", "drops at most", "reaches")  # claims that allow a margin; the others must pass zero
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim at its places together, or at one that stands in for them: every number that was used."""
+    """A claim at its places together, or at one of its proxies: every number that was used."""
 
     claim: Claim
     place: str
     state: State
     why: str
-    indicative: bool = False
+    small_scale: bool = False
     estimate: float | None = None
     low: float | None = None  # bounds at the levels that decide
     high: float | None = None
@@ -57,27 +57,8 @@ class Site:
     models: list[str]  # the claim's, or what stands for them in the small tier
 
 
-@dataclass(frozen=True)
-class Sample:
-    """The difference in question, cell by cell: one side and the other, if it is not held against a number."""
-
-    cells: list[tuple["Side", "Side | None"]]
-
-    @property
-    def seeds(self) -> int:
-        return min(len(side.values) for cell in self.cells for side in cell if side)
-
-
-@dataclass(frozen=True)
-class Side:
-    """Of one row. One dense row may face many: its chance enters each of their differences, and is one chance."""
-
-    records: tuple[str, ...]
-    values: list[float]
-
-
 def judge(claims: Sequence[Claim], store: Store, *, unread: int = 0) -> list[Finding]:
-    """Every claim at its places together, then at each stand-in; Holm over what could be judged, and the `unread`."""
+    """Every claim at its places together, then at each proxy; Holm over what could be judged, and the `unread`."""
     tables: dict[tuple[str, int], tuple[list[Row], list[Planned], dict[str, str]]] = {}
 
     def site(claim: Claim, place: str) -> Site:
@@ -89,7 +70,7 @@ def judge(claims: Sequence[Claim], store: Store, *, unread: int = 0) -> list[Fin
     found = []
     for claim in claims:
         rivals = [row for row in site(claim, claim.there).rows if row.label in claim.against] if claim.there else []
-        for together in (claim.where, *([place] for place in claim.stand_in)):
+        for together in (claim.where, *([place] for place in claim.proxy)):
             found.append(_at(claim, together, [site(claim, place) for place in together], rivals))
     return _after_holm(found, unread)
 
@@ -122,8 +103,8 @@ def first_seeds(planned: list[Planned], n: int) -> list[Planned]:
 
 
 def _at(claim: Claim, places: list[str], sites: list[Site], rivals: list[Row]) -> Finding:
-    indicative = places != claim.where or any(place.endswith("@small") for place in places)
-    nothing = Finding(claim, " + ".join(places), "not tested", "no records", indicative=indicative)
+    small_scale = places != claim.where or any(place.endswith("@small") for place in places)
+    nothing = Finding(claim, " + ".join(places), "not tested", "no records", small_scale=small_scale)
     if lacking := _lacking(claim, sites):
         return replace(nothing, why=f"it asks for {', '.join(lacking)}, which this table has not")
     if unlike := _unlike(claim, [*rivals, *(row for site in sites for row in site.rows)]):
@@ -151,20 +132,20 @@ def _at(claim: Claim, places: list[str], sites: list[Site], rivals: list[Row]) -
     others = [] if claim.kind == "reaches" else claim.against or ["dense"]
     concerned = [row for row, _ in mine]
     for row, beside in mine:
-        concerned += [r for r in beside for other in others if _faces(r, row, other) and r not in concerned]
-    if unsaid := [row.label for row in concerned if None in _told(claim, row)]:
+        concerned += [r for r in beside for other in others if faces(r, row, other) and r not in concerned]
+    if unsaid := [row.label for row in concerned if None in told(claim, row)]:
         return replace(nothing, why=f"records of {', '.join(unsaid)} do not tell what it speaks of")
     if spoilt := [f"{row.label} {flag}" for row in concerned for flag in row.flags if _spoils(flag.name, claim)]:
         return replace(nothing, why=f"not to be trusted: {', '.join(spoilt)}")
     if claim.kind == "costs less than" and (
         company := [r.label for r in concerned if any(s.shared for s in r.records)]
     ):
-        return replace(nothing, why=f"hours shared with other runs ({', '.join(company)}): `prunebench hours` is due")
+        return replace(nothing, why=f"hours shared with other runs ({', '.join(company)}): `prunebench retime` first")
     if claim.kind == "costs less than" and len(machines := _machines(concerned)) > 1:
         return replace(nothing, why=f"hours of unlike machines: {', '.join(machines)}")
-    samples = [sample for other in claim.against or [""] if (sample := _sample(claim, mine, other)) is not None]
+    samples = [sample for other in claim.against or [""] if (sample := sample_of(claim, mine, other)) is not None]
     if len(samples) < max(1, len(claim.against)):
-        missing = [other for other in claim.against if _sample(claim, mine, other) is None]
+        missing = [other for other in claim.against if sample_of(claim, mine, other) is None]
         return replace(nothing, why=f"no records of {', '.join(missing) or 'what it is held against'}")
     if (wanted := sum(_wanted(claim, site) for site in sites)) > len(mine):
         why = f"{len(mine)} of its {wanted} targets and networks have records"
@@ -182,14 +163,14 @@ def _at(claim: Claim, places: list[str], sites: list[Site], rivals: list[Row]) -
 
 def _faced(finding: Finding, samples: list[Sample]) -> Finding:
     """With what its rivals say, one sample each."""
-    claim, estimates = finding.claim, [_estimate(sample) for sample in samples]
-    beaten_least = max(estimates, key=lambda each: each.p_above(_enough(claim)))
-    worst = min(estimates, key=lambda each: _p_wrong(claim, each))
+    claim, estimates = finding.claim, [estimate_of(sample) for sample in samples]
+    beaten_least = max(estimates, key=lambda each: each.p_above(enough(claim)))
+    worst = min(estimates, key=lambda each: p_wrong(claim, each))
     return replace(
         finding,
         state="inconclusive",
-        p=beaten_least.p_above(_enough(claim)),
-        p_not=min(1.0, len(estimates) * _p_wrong(claim, worst)),
+        p=beaten_least.p_above(enough(claim)),
+        p_not=min(1.0, len(estimates) * p_wrong(claim, worst)),
         sides=(beaten_least, worst),
         rivals=len(estimates),
     )
@@ -211,14 +192,6 @@ def _lacking(claim: Claim, sites: list[Site]) -> list[str]:
             if not any(site.models[i] in models for site, models in zip(sites, there, strict=True))
         ),
     ]
-
-
-def _told(claim: Claim, row: Row) -> list[object]:
-    """What its records say of the claim's measure, None where they say nothing."""
-    if claim.kind == "cuts earlier than":
-        notes = [s.record.notes.get("stable_epoch") for s in row.records]
-        return [n if isinstance(n, int | float) and not isinstance(n, bool) and isfinite(n) else None for n in notes]
-    return [getattr(s.record.outcome, claim.metric) for s in row.records]
 
 
 def _machines(rows: list[Row]) -> list[str]:
@@ -271,80 +244,6 @@ def _tuned(rows: list[Row]) -> list[Row]:
     return [replace(row, label=family(row.label)) for row in best.values()]
 
 
-# ---- the difference in question ----------------------------------------------------------------
-
-
-def _sample(claim: Claim, mine: list[tuple[Row, list[Row]]], other: str) -> Sample | None:
-    """Pairs of samples, cell by cell, oriented so that more is better for the claim."""
-    cells: list[tuple[Side, Side | None]] = []
-    for row, beside in mine:
-        against = next((r for r in beside if _faces(r, row, other) and r.n), None)
-        if claim.kind == "reaches":
-            cells.append((_side(claim, row, less=claim.value or 0.0), None))
-        elif against is None:
-            return None
-        elif claim.kind == "drops at most":
-            cells.append((_side(claim, row), _side(claim, against, less=claim.value or 0.0)))
-        elif claim.kind in ("costs less than", "cuts earlier than"):
-            cells.append((_side(claim, against, times=claim.value or 1.0), _side(claim, row)))
-        else:
-            cells.append((_side(claim, row), _side(claim, against)))
-    return Sample(cells) if cells else None
-
-
-def _side(claim: Claim, row: Row, *, times: float = 1.0, less: float = 0.0) -> Side:
-    return Side(tuple(s.content for s in row.records), [times * v - less for v in _values(claim, row)])
-
-
-def _faces(row: Row, mine: Row, other: str) -> bool:
-    """The row to hold against: same data, model and target; the dense network has none."""
-    same = (row.data, row.model) == (mine.data, mine.model) and row.label == (other or "dense")
-    return same and ((row.kind, row.target) == (mine.kind, mine.target) or row.label == "dense")
-
-
-def _values(claim: Claim, row: Row) -> list[float]:
-    if claim.kind == "costs less than":
-        return [s.cost.hours for s in row.records]
-    if claim.kind == "cuts earlier than":
-        return [float(value) for value in _told(claim, row) if isinstance(value, int | float)]
-    return row.values(f"outcome.{claim.metric}")
-
-
-def _estimate(sample: Sample) -> Estimate:
-    """The mean over cells. A row that stands in several of them is one chance."""
-    weights: dict[tuple[str, ...], float] = {}  # of each row in the mean, however many cells it stands in
-    values: dict[tuple[str, ...], list[float]] = {}
-    for cell in sample.cells:
-        for sign, side in zip((1, -1), cell, strict=True):
-            if side:
-                weights[side.records] = weights.get(side.records, 0.0) + sign / len(sample.cells)
-                values[side.records] = side.values
-    mean = sum(weight * fmean(values[key]) for key, weight in weights.items())
-    parts = [weight**2 * variance(values[key]) / len(values[key]) for key, weight in weights.items()]
-    freedoms = [len(each) - 1 for each in values.values()]
-    squared = sum(parts)
-    if squared == 0:
-        return Estimate(mean, 0.0, 1.0)
-    return Estimate(mean, sqrt(squared), squared**2 / sum(p**2 / f for p, f in zip(parts, freedoms, strict=True)))
-
-
-def _enough(claim: Claim) -> float:
-    """A truth above it makes the claim right."""
-    return -claim.margin if claim.kind in WITHIN else 0.0
-
-
-def _p_wrong(claim: Claim, found: Estimate) -> float:
-    """One-sided p that the claim is wrong.
-
-    A claim that allows a margin is wrong below it. Any other is wrong where the difference points the other way, or
-    is shown to be smaller than the margin in both directions. Equal rivals with few seeds decide nothing.
-    """
-    if claim.kind in WITHIN:
-        return found.p_below(-claim.margin)
-    no_difference = max(found.p_below(claim.margin), found.p_above(-claim.margin)) if claim.margin else 1.0
-    return min(found.p_below(0.0), no_difference)
-
-
 # ---- the verdicts ------------------------------------------------------------------------------
 
 
@@ -385,7 +284,7 @@ def _more(claim: Claim, error: float, level: float) -> int:
 
 
 def summary(found: Iterable[Finding]) -> dict[str, Finding]:
-    """A claim's state is that of its own places; where they were not tested, of the first stand-in that was."""
+    """A claim's state is that of its own places; where they were not tested, of the first proxy that was."""
     best: dict[str, Finding] = {}
     for finding in found:
         if finding.claim.id not in best or best[finding.claim.id].state == "not tested" != finding.state:

@@ -19,7 +19,7 @@ def as_json(found: list[Finding]) -> list[dict[str, Any]]:
             "fixed": dates[f.claim.id],
             "place": f.place,
             "state": f.state,
-            "indicative": f.indicative,
+            "small_scale": f.small_scale,
             "why": f.why,
             "estimate": f.estimate,
             "low": f.low,
@@ -98,7 +98,7 @@ def _fixed(first: str, last: str) -> str:
 
 
 def state_of(finding: Finding) -> str:
-    words = "indicative: " if finding.indicative and finding.state != "not tested" else ""
+    words = "small-scale: " if finding.small_scale and finding.state != "not tested" else ""
     more = f" ({finding.more_seeds} more seeds)" if finding.state == "inconclusive" and finding.more_seeds else ""
     return f"{words}{finding.state}{more}"
 

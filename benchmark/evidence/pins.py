@@ -8,16 +8,16 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from benchmark import find
-from benchmark.canonical import digest
-from benchmark.cell import Cell
-from benchmark.code import Code, code_of
 from benchmark.errors import UserError
-from benchmark.record import Count, Percent, Record, Size, path_of
-from benchmark.store import Store, Stored, write_safely
-from benchmark.suite import Planned
+from benchmark.plan import discovery
+from benchmark.plan.canonical import digest
+from benchmark.plan.cell import Cell
+from benchmark.plan.suite import Planned
+from benchmark.records.code import Code, code_of
+from benchmark.records.record import Count, Percent, Record, Size, path_of
+from benchmark.records.store import Store, Stored, write_safely
 
-FOLDER = find.ROOT / "baselines" / "pinned"
+FOLDER = discovery.ROOT / "baselines" / "pinned"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmark.errors import UnknownName, UserError
 from benchmark.evidence.sizes import sizes
-from benchmark.find import ROOT
+from benchmark.plan.discovery import ROOT
 
 FOLDER = ROOT / "baselines" / "reported"
 COLUMNS = (

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from benchmark.errors import UserError
 from benchmark.evidence.pins import FOLDER, current, why_not
-from benchmark.store import Store, write_safely
-from benchmark.suite import Planned
+from benchmark.plan.suite import Planned
+from benchmark.records.store import Store, write_safely
 
 PATH = FOLDER / "tolerance.csv"
 ROOM = 2.0  # times the largest difference seen: an environment that was not at hand may lie farther off

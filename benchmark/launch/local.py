@@ -14,14 +14,14 @@ from typing import Any
 
 import torch
 
-from benchmark.cell import Cell
-from benchmark.launch.desk import desk_for, own_code
 from benchmark.launch.lease import last_number
 from benchmark.launch.progress import Display
+from benchmark.launch.setup import context_for, own_code
+from benchmark.launch.shutdown import StopAsked
 from benchmark.launch.spec import How, Spec, read_spec, write_spec
-from benchmark.launch.stop import StopAsked
 from benchmark.launch.worker import TRIES, Summary, standing_of, unsettled, work
-from benchmark.store import Store
+from benchmark.plan.cell import Cell
+from benchmark.records.store import Store
 
 
 def run_here(specs: list[Spec], store: Store, *, budget: float | None, debug: bool, to_stderr: bool) -> Summary:
@@ -30,7 +30,7 @@ def run_here(specs: list[Spec], store: Store, *, budget: float | None, debug: bo
     for spec in specs:
         write_spec(spec, store)
     with Display(len(specs), to_stderr=to_stderr) as display, stop.on_signals():
-        work(specs, desk_for(specs[0].how, store), stop, display, debug=debug)
+        work(specs, context_for(specs[0].how, store), stop, display, debug=debug)
     return summary_of(specs, store, stop.why)
 
 
@@ -79,11 +79,13 @@ def worker_main(order: dict[str, Any]) -> None:
         replace(read_spec(id, store), how=how, instead_of=tuple(there), forced_by=forced_by)
         for id, there, forced_by in order["asked"]
     ]
-    desk = desk_for(specs[0].how, store)
-    if desk.environment.device.type == "cuda" and order["share"] > 1:  # who wants too much fails alone, and is told so
+    context = context_for(specs[0].how, store)
+    if (
+        context.environment.device.type == "cuda" and order["share"] > 1
+    ):  # who wants too much fails alone, and is told so
         torch.cuda.set_per_process_memory_fraction(1 / order["share"])
     with Display(len(specs), to_stderr=order["to_stderr"]) as display, stop.on_signals():
-        work(specs, desk, stop, display, debug=order["debug"])
+        work(specs, context, stop, display, debug=order["debug"])
 
 
 def summary_of(specs: list[Spec], store: Store, stopped: str) -> Summary:

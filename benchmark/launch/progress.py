@@ -12,7 +12,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from benchmark.run import Run
+from benchmark.runs.run import Run
 
 PLAIN_EVERY = 30.0  # seconds between plain lines of one cell
 NOTE_EVERY = 1.0  # seconds between notes for whoever watches

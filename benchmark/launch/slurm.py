@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import UserError
-from benchmark.launch.desk import own_code
+from benchmark.launch.setup import own_code
 from benchmark.launch.spec import Spec, write_spec
-from benchmark.store import Store, write_safely
-from benchmark.suite_file import Slurm
+from benchmark.plan.suite_file import Slurm
+from benchmark.records.store import Store, write_safely
 
 SIGNAL_BEFORE = 15  # seconds before the limit when Slurm says so
 ARRAY = 1000  # tasks in one array: Slurm's own limit, unless it is told otherwise
@@ -34,16 +34,16 @@ class Job:
         self.store = store
 
     def __call__(self, id: str) -> str:
-        from benchmark.launch.desk import desk_for
         from benchmark.launch.progress import Display
+        from benchmark.launch.setup import context_for
+        from benchmark.launch.shutdown import StopAsked
         from benchmark.launch.spec import read_spec
-        from benchmark.launch.stop import StopAsked
         from benchmark.launch.worker import standing_of, work
 
         store = Store(Path(self.store))
         spec = read_spec(id, store)
         with Display(1) as display:
-            work([spec], desk_for(spec.how, store), StopAsked(), display)
+            work([spec], context_for(spec.how, store), StopAsked(), display)
         return " ".join(standing_of(spec, store)).strip()
 
     def checkpoint(self, id: str) -> Any:

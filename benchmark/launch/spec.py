@@ -4,8 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmark.cell import Cell
-from benchmark.store import Store, write_safely
+from benchmark.plan.cell import Cell
+from benchmark.records.store import Store, write_safely
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class How:
     device: str
     mode: str
     threads: int | None
-    packed: int
+    shared: int
     data: str
     methods: tuple[str, ...]
     launch: str  # one command typed once: what failed in it is not tried again by it

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from benchmark.engine import checkpoint
 from benchmark.errors import NoData, Stopped, UserError
-from benchmark.execute import Desk, execute
+from benchmark.launch.distributed import Died, train_together
 from benchmark.launch.lease import STALE, Holder, Lease, LeaseLost, Watch, state, why_failed
 from benchmark.launch.progress import Display
+from benchmark.launch.shutdown import StopAsked
 from benchmark.launch.spec import Spec, is_due_afresh, note_begun, note_done
-from benchmark.launch.stop import StopAsked
-from benchmark.launch.together import Died, train_together
-from benchmark.matrix import as_asked
-from benchmark.run import Run
-from benchmark.store import Store, Stored
+from benchmark.records.matrix import as_asked
+from benchmark.records.store import Store, Stored
+from benchmark.runs import checkpoint
+from benchmark.runs.execute import Context, execute
+from benchmark.runs.run import Run
 
 POLL = 0.5  # seconds until a cell that another worker has is looked at again
 PATIENCE = 30.0  # seconds without work until it is said who is waited for
@@ -40,7 +40,7 @@ class Summary:
     stopped: str = ""
 
 
-def work(specs: list[Spec], desk: Desk, stop: StopAsked, display: Display, *, debug: bool = False) -> None:
+def work(specs: list[Spec], context: Context, stop: StopAsked, display: Display, *, debug: bool = False) -> None:
     """Parents come before their children in `specs`; a child waits until its parents are done."""
     watch = Watch()
     waiting = {spec.cell.id: spec for spec in specs}
@@ -52,12 +52,12 @@ def work(specs: list[Spec], desk: Desk, stop: StopAsked, display: Display, *, de
             if stop():
                 return
             try:
-                standing, _ = standing_of(spec, desk.store, waiting)
-                if standing == "free" and (lease := _claim(spec, desk.store, watch)):
+                standing, _ = standing_of(spec, context.store, waiting)
+                if standing == "free" and (lease := _claim(spec, context.store, watch)):
                     moved = True
-                    if standing_of(spec, desk.store, waiting)[0] == "free":  # nobody was faster
-                        display.begin(len(specs) - len(waiting), spec.cell.name, desk.store.run_folder(id))
-                        _run(spec, desk, lease, stop, display, unusable, debug)
+                    if standing_of(spec, context.store, waiting)[0] == "free":  # nobody was faster
+                        display.begin(len(specs) - len(waiting), spec.cell.name, context.store.run_folder(id))
+                        _run(spec, context, lease, stop, display, unusable, debug)
                     else:
                         lease.give_back("not needed")
                 elif standing not in ("waits", "free"):
@@ -72,7 +72,7 @@ def work(specs: list[Spec], desk: Desk, stop: StopAsked, display: Display, *, de
         if time.monotonic() - idle_since > PATIENCE:
             for spec in (spec for id, spec in waiting.items() if id not in told):
                 told.add(spec.cell.id)
-                _say_who_has(spec, desk.store, display)
+                _say_who_has(spec, context.store, display)
         time.sleep(POLL)
 
 
@@ -115,11 +115,11 @@ def _claim(spec: Spec, store: Store, watch: Watch) -> Lease | None:
 
 
 def _run(
-    spec: Spec, desk: Desk, lease: Lease, stop: StopAsked, display: Display, unusable: dict[str, str], debug: bool
+    spec: Spec, context: Context, lease: Lease, stop: StopAsked, display: Display, unusable: dict[str, str], debug: bool
 ) -> None:
     """Under its lease, from claim to record, or to the reason why not."""
     cell = spec.cell
-    desk.store.sweep(cell.id)
+    context.store.sweep(cell.id)
     if cell.data in unusable:
         lease.give_back("failed", unusable[cell.data])
         return
@@ -127,7 +127,7 @@ def _run(
         lease.give_back("failed", f"{TRIES} workers died on it, none got any further; out of memory?")
         return
 
-    folder = desk.store.run_folder(cell.id)
+    folder = context.store.run_folder(cell.id)
 
     def alive(run: Run) -> None:
         lease.beat()
@@ -137,11 +137,11 @@ def _run(
     force = is_due_afresh(spec, folder)
     try:
         if cell.gpus > 1:
-            train_together(cell, desk.environment.device.type, desk.store, lease, stop, force)
-            if not (stored := finished(spec, desk.store)):
+            train_together(cell, context.environment.device.type, context.store, lease, stop, force)
+            if not (stored := finished(spec, context.store)):
                 raise RuntimeError("its processes ended well and left no record")
         else:
-            stored = execute(cell, replace(desk, stop=stop, say=display.say, watch=alive), force=force)
+            stored = execute(cell, replace(context, stop=stop, say=display.say, watch=alive), force=force)
     except Died as died:
         lease.give_back("died", str(died))
         display.say(f"died     {cell.name}: {died}; going on from its checkpoint")

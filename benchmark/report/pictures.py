@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from benchmark.report.flags import TOLERANCE
-from benchmark.report.rows import Row
+from benchmark.records.flags import TOLERANCE
+from benchmark.records.rows import Row
+from benchmark.records.store import Store, Stored
 from benchmark.report.table import Table
-from benchmark.store import Store, Stored
 
 SEEDS = 5  # traces drawn into one figure
 DOTS = 50  # seeds drawn one by one

@@ -4,16 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
 
-from benchmark.cell import CHANNEL_KINDS
 from benchmark.errors import UserError
-from benchmark.report.beside import beside
-from benchmark.report.flags import Footnotes, in_latex, in_markdown, reached
-from benchmark.report.rows import Row, rows_of, timed
+from benchmark.plan.cell import CHANNEL_KINDS
+from benchmark.plan.suite import Planned
+from benchmark.plan.suite_file import Suite
+from benchmark.plan.suite_file import Table as TableSpec
+from benchmark.records.flags import reached
+from benchmark.records.rows import Row, rows_of, timed
+from benchmark.records.store import Store
+from benchmark.report.footnotes import Footnotes, in_latex, in_markdown
+from benchmark.report.reported_columns import beside
 from benchmark.report.table_csv import csv_of
-from benchmark.store import Store
-from benchmark.suite import Planned
-from benchmark.suite_file import Suite
-from benchmark.suite_file import Table as TableSpec
 
 Grid = list[list[str]]
 FORMATS = ("md", "tex", "csv")
@@ -194,7 +195,7 @@ CUT_NOTE = (
     "`best on test` picks its epoch on the test set."
 )
 
-SHARED_NOTE = "Hours shared with other runs compare with nothing until `prunebench hours` has timed them alone."
+SHARED_NOTE = "Hours of runs that shared a machine do not compare until `prunebench retime` has measured them alone."
 
 
 # ---- Markdown ----------------------------------------------------------------------------------
@@ -208,7 +209,7 @@ def _md_table(table: Table) -> str:
         lines += [table.spec.about, ""]
     lines += [f"Recipe: {table.recipe}. Top-1 accuracy in % after the last epoch, mean ± sample deviation (seeds)."]
     if table.tier == "small":
-        lines += ["Tier small is indicative, never a verdict on a paper."]
+        lines += ["The small tier runs at a small scale. It settles no claim of a paper."]
     lines += ["", *md_grid(head, body), *md_notes(notes)]
     for data, model in _columns(table):
         rows = [row for row in table.rows if (row.data, row.model) == (data, model)]

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable
 from statistics import fmean
 
-from benchmark.report.rows import Row
+from benchmark.records.rows import Row
 
 PLACE = ["suite", "table", "track", "tier"]
 CSV = [

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from benchmark.errors import UserError
-from benchmark.store import pack_side
+from benchmark.records.store import pack_side
 
 SEED = int(os.environ.get("PRUNEBENCH_ATTACK_SEED", "0"))
 SIZE = os.environ.get("PRUNEBENCH_ATTACK", "1")

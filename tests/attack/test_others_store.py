@@ -11,24 +11,24 @@ from typing import Any
 
 import pytest
 
-from benchmark.engine.environment import Environment
+from benchmark.commands.status import show_status
 from benchmark.evidence.check import check, compare
 from benchmark.evidence.claims import judge
 from benchmark.evidence.pins import gather, read_pins, write
-from benchmark.execute import execute
-from benchmark.report.flags import Footnotes, in_html
+from benchmark.plan.suite import Planned, plan
+from benchmark.plan.suite_file import Suite, read
+from benchmark.records.store import Store, pack_side
+from benchmark.report.footnotes import Footnotes, in_html
 from benchmark.report.pictures import pictures_of
 from benchmark.report.site.build import build
 from benchmark.report.site.facts import lines_of, run_facts
 from benchmark.report.table import FORMATS, render, tables_of
 from benchmark.report.verdicts import as_json, as_junit, as_markdown
-from benchmark.store import Store, pack_side
-from benchmark.suite import Planned, plan
-from benchmark.suite_file import Suite, read
-from benchmark.verbs.status import show_status
-from benchmark.verify import verify
+from benchmark.runs.execute import execute
+from benchmark.runs.verify import verify
+from benchmark.training.environment import Environment
 from tests.attack.common import NASTY, cases, put_record, told
-from tests.conftest import SUITE, make_desk
+from tests.conftest import SUITE, make_context
 
 pytestmark = pytest.mark.slow
 ODD: tuple[Any, ...] = (
@@ -53,14 +53,14 @@ def theirs(
     suite: tuple[Suite, list[Planned]], environment: Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> Theirs:
     """A true store of the suite, its records and their sides."""
-    desk = make_desk(tmp_path_factory.mktemp("theirs"), environment)
+    context = make_context(tmp_path_factory.mktemp("theirs"), environment)
     for p in suite[1]:
         for cell in (*p.parents, p.cell):
-            if not desk.store.of(cell.id):
-                execute(cell, desk)
-    stored = [s for p in suite[1] for s in desk.store.of(p.id)]
+            if not context.store.of(cell.id):
+                execute(cell, context)
+    stored = [s for p in suite[1] for s in context.store.of(p.id)]
     wholes = [json.loads(s.path.read_text()) for s in stored]
-    return desk.store.root, wholes, [desk.store.side(s) for s in stored]
+    return context.store.root, wholes, [context.store.side(s) for s in stored]
 
 
 def leaves(value: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -243,7 +243,7 @@ class _Evil:
 
 
 def _typed(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    from tests.forked import prunebench
+    from tests.runs.forked import prunebench
 
     return prunebench(*words, cwd=cwd)
 

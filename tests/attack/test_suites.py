@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.find import ROOT
-from benchmark.suite import plan
-from benchmark.suite_file import read
+from benchmark.plan.discovery import ROOT
+from benchmark.plan.suite import plan
+from benchmark.plan.suite_file import read
 from tests.attack.common import NASTY, cases, soon, told
 from tests.conftest import SUITE
 

@@ -14,19 +14,19 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.engine.build import build
-from benchmark.engine.environment import Environment
-from benchmark.engine.weights import weights_hash, write_weights
+from benchmark.commands.rerun import rerun_record
 from benchmark.evidence.check import check
 from benchmark.evidence.pins import Pin, pin_of
-from benchmark.execute import execute
-from benchmark.find import ROOT
-from benchmark.store import Store, Stored
-from benchmark.suite import Planned
-from benchmark.verbs.rerun import rerun_record
-from benchmark.verify import verify
+from benchmark.plan.discovery import ROOT
+from benchmark.plan.suite import Planned
+from benchmark.records.store import Store, Stored
+from benchmark.runs.execute import execute
+from benchmark.runs.verify import verify
+from benchmark.training.build import build
+from benchmark.training.environment import Environment
+from benchmark.training.weights import weights_hash, write_weights
 from tests.attack.common import put_record, put_side
-from tests.conftest import make_desk, tiny
+from tests.conftest import make_context, tiny
 
 pytestmark = pytest.mark.slow
 Json = dict[str, Any]
@@ -126,7 +126,7 @@ def pinned_accuracy(case: Case) -> None:
 
 
 def _weights(case: Case) -> dict[str, torch.Tensor]:
-    from benchmark.engine.weights import read_weights
+    from benchmark.training.weights import read_weights
 
     return read_weights(case.store.weights(case.stored.record.network.weights_hash))
 
@@ -147,8 +147,8 @@ WAYS: dict[str, Callable[[Case], None]] = {
 
 @pytest.fixture(scope="module")
 def true(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    desk = make_desk(tmp_path_factory.mktemp("true"), environment)
-    return desk.store.root, execute(tiny("one_shot"), desk).record.id
+    context = make_context(tmp_path_factory.mktemp("true"), environment)
+    return context.store.root, execute(tiny("one_shot"), context).record.id
 
 
 def case_in(folder: Path, true: tuple[Path, str], environment: Environment) -> Case:
@@ -167,7 +167,7 @@ def caught(case: Case, folder: Path) -> Iterator[str]:
     if not all(each.ok for each in verify(case.stored, case.store, case.environment, folder)):
         yield "verify"
     _, kept = rerun_record(
-        case.stored.content, case.store.root, device="cpu", threads=1, packed=1, out=folder / "again", data=folder,
+        case.stored.content, case.store.root, device="cpu", threads=1, shared=1, out=folder / "again", data=folder,
         methods_from=(), to_stderr=True,
     )  # fmt: skip
     if not kept:

@@ -13,12 +13,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmark import find
-from benchmark.engine.precision import rounds
-from benchmark.network import cuts, scoring
-from benchmark.network.channels import Channels
-from benchmark.network.groups import find_groups
-from benchmark.view import View
+from benchmark.plan import discovery
+from benchmark.pruning import cuts, scoring
+from benchmark.pruning.channels import Channels
+from benchmark.pruning.groups import find_groups
+from benchmark.pruning.view import View
+from benchmark.training.precision import rounds
 from methods.laasp import CRITERIA, best_choice, filters, how_many, lowest
 
 SHAPE, IMAGES = (3, 32, 32), 256
@@ -29,7 +29,7 @@ POOL = ["l1", "l2", "euclidean", "cosine"]
 def test_one_selection_step(name: str, benchmark: Any) -> None:
     torch.set_num_threads(2)
     torch.manual_seed(0)
-    network = trained_a_little(find.load(find.models()[name])(10))
+    network = trained_a_little(discovery.load(discovery.models()[name])(10))
     images = torch.randn(IMAGES, *SHAPE), torch.randint(0, 10, (IMAGES,))
     channels = Channels(network, SHAPE, 10, name)
     last = images[0].contiguous(memory_format=torch.channels_last), images[1]

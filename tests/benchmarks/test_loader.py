@@ -25,7 +25,7 @@ from torchvision.transforms import v2
 from benchmark.data.folder import folder
 from benchmark.data.images import IMAGENET, Images, Place
 from benchmark.data.shards import shards
-from benchmark.engine.batches import Batches
+from benchmark.training.batches import Batches
 from tests.conftest import recipe
 
 BATCH, SIZE, TIMES = 16, 224, 8

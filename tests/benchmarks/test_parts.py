@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from benchmark import find
-from benchmark.bench.step import timed
-from benchmark.engine import checkpoint
-from benchmark.engine.augment import crop4, flip
-from benchmark.network import count
-from benchmark.network.channels import Channels
+from benchmark.commands.bench.step import timed
+from benchmark.plan import discovery
+from benchmark.pruning import count
+from benchmark.pruning.channels import Channels
+from benchmark.runs import checkpoint
+from benchmark.training.augment import crop4, flip
 
 SHAPE = (3, 32, 32)
 
@@ -43,7 +43,7 @@ def test_augmentation(benchmark: Any) -> None:
 
 @pytest.mark.parametrize("model", ["resnet56", "mobilenetv2", "vit_cifar"])
 def test_macs_of_given_widths(model: str, benchmark: Any) -> None:
-    network = find.load(find.models()[model])(10)
+    network = discovery.load(discovery.models()[model])(10)
     channels = Channels(network, SHAPE, 10)
     beside(
         benchmark,
@@ -54,7 +54,7 @@ def test_macs_of_given_widths(model: str, benchmark: Any) -> None:
 
 
 def test_checkpoint(tmp_path: Path, benchmark: Any) -> None:
-    network = find.load(find.models()["resnet56"])(10)
+    network = discovery.load(discovery.models()["resnet56"])(10)
     tensors: dict[str, Tensor] = dict(network.state_dict())
     momentum = {name: tensor.clone() for name, tensor in tensors.items() if tensor.is_floating_point()}
     state: dict[str, Any] = {"network": tensors, "momentum": momentum}

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from benchmark.engine.environment import Environment
-from benchmark.execute import execute
-from benchmark.find import ROOT
-from benchmark.suite import plan
-from benchmark.suite_file import read
-from tests.conftest import make_desk, recipe, tiny
+from benchmark.plan.discovery import ROOT
+from benchmark.plan.suite import plan
+from benchmark.plan.suite_file import read
+from benchmark.runs.execute import execute
+from benchmark.training.environment import Environment
+from tests.conftest import make_context, recipe, tiny
 
 SEEDS, LIMIT = 499, {"table": 3.0, "check": 3.0, "status": 3.0, "report": 20.0}
 SUITE = f"""\
@@ -44,7 +44,7 @@ def many(tmp_path_factory: pytest.TempPathFactory, environment: Environment) -> 
     folder = tmp_path_factory.mktemp("many")
     (folder / "many.toml").write_text(SUITE)
     real = execute(
-        tiny("one_cycle", recipe=recipe(epochs=300, epoch_images=128)), make_desk(folder / "real", environment)
+        tiny("one_cycle", recipe=recipe(epochs=300, epoch_images=128)), make_context(folder / "real", environment)
     )
     name, packed = real.record.side, (real.path.parent / f"{real.record.side}.side.gz").read_bytes()
     base: dict[str, Any] = json.loads(real.path.read_bytes())

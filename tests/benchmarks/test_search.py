@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark import find
-from benchmark.network import count, cuts
-from benchmark.network.channels import Channels
-from benchmark.network.groups import find_groups
-from benchmark.view import View
+from benchmark.plan import discovery
+from benchmark.pruning import count, cuts
+from benchmark.pruning.channels import Channels
+from benchmark.pruning.groups import find_groups
+from benchmark.pruning.view import View
 from methods.ocspruner import by_threshold, scaled_square, softmax_of_costs, subnetwork
 
 SHAPE = (3, 32, 32)
@@ -25,7 +25,7 @@ SHAPE = (3, 32, 32)
 def view() -> View:
     torch.set_num_threads(2)
     torch.manual_seed(0)
-    network = find.load(find.models()["resnet56"])(10)
+    network = discovery.load(discovery.models()["resnet56"])(10)
     channels = Channels(network, SHAPE, 10)
     return View(network, lambda n: None, torch.Generator(), channels, {}, "macs")  # type: ignore[arg-type,return-value]
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.bench.step import NETWORKS, ROUNDS, best, speed_of, timed, trainer
-from benchmark.engine.environment import prepare
-from benchmark.network.masks import hold_zeros, zero_lowest
+from benchmark.commands.bench.step import NETWORKS, ROUNDS, best, speed_of, timed, trainer
+from benchmark.pruning.masks import hold_zeros, zero_lowest
+from benchmark.training.environment import prepare
 
 CPU = torch.device("cpu")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.find import ROOT
-from benchmark.store import Store
+from benchmark.plan.discovery import ROOT
+from benchmark.records.store import Store
 from tests.cluster.conftest import Cluster
 
 # One machine has one Slurm: all of it in one process of the tests.

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 import benchmark
-from benchmark import find
-from benchmark.cell import CHANNEL_KINDS
-from benchmark.engine.environment import Environment
-from benchmark.engine.weights import read_weights
 from benchmark.errors import Stopped
-from benchmark.verify import verify
-from tests.conftest import finish, make_desk, recipe
+from benchmark.plan import discovery
+from benchmark.plan.cell import CHANNEL_KINDS
+from benchmark.runs.verify import verify
+from benchmark.training.environment import Environment
+from benchmark.training.weights import read_weights
+from tests.conftest import finish, make_context, recipe
 
 FACE = set(benchmark.__all__)
 FAMILIES = ["resnet_tiny", "vgg_tiny", "mobilenetv2_tiny", "vit_tiny"]
@@ -23,18 +23,18 @@ FAMILIES = ["resnet_tiny", "vgg_tiny", "mobilenetv2_tiny", "vit_tiny"]
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     extra = tuple(Path(p).resolve() for p in metafunc.config.getoption("--methods"))
-    metafunc.parametrize(("name", "extra"), [(name, extra) for name in find.methods(extra)])
+    metafunc.parametrize(("name", "extra"), [(name, extra) for name in discovery.methods(extra)])
 
 
 def test_its_head_says_what_it_is(name: str, extra: tuple[Path, ...]) -> None:
-    found = find.methods(extra)[name]
+    found = discovery.methods(extra)[name]
     head = ast.get_docstring(ast.parse(found.path.read_text())) or ""
     assert head.partition("\n")[0].endswith("."), "the first line is a sentence"
     assert len(head.splitlines()) > 1, "and more: paper, claim, expected result, deviations"
 
 
 def test_it_uses_the_face_and_nothing_behind_it(name: str, extra: tuple[Path, ...]) -> None:
-    tree = ast.parse(find.methods(extra)[name].path.read_text())
+    tree = ast.parse(discovery.methods(extra)[name].path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("benchmark"):
             assert node.module == "benchmark"
@@ -48,29 +48,31 @@ def test_it_meets_its_targets_on_every_family(
     name: str, extra: tuple[Path, ...], model: str, tmp_path: Path, environment: Environment
 ) -> None:
     """Single weights to a tenth of a point; channels, of networks this small, to one point."""
-    desk = make_desk(tmp_path, environment, methods_from=extra)
-    removes = find.methods(extra)[name].facts.get("removes", ())
+    context = make_context(tmp_path, environment, methods_from=extra)
+    removes = discovery.methods(extra)[name].facts.get("removes", ())
     if not removes:
-        assert finish(name, desk, model=model).record.network.removed == 0
+        assert finish(name, context, model=model).record.network.removed == 0
     if "weights" in removes:
         for amount in (0.3, 0.95):
-            stored = finish(name, desk, model=model, kind="weights", amount=amount)
+            stored = finish(name, context, model=model, kind="weights", amount=amount)
             network = stored.record.network
             assert network.removed == pytest.approx(amount, abs=1e-3)
-            weights = read_weights(desk.store.weights(network.weights_hash))
-            covered = {f"{layer}.weight" for layer in benchmark.prunable(find.load(find.models()[model])(10))}
+            weights = read_weights(context.store.weights(network.weights_hash))
+            covered = {f"{layer}.weight" for layer in benchmark.prunable(discovery.load(discovery.models()[model])(10))}
             for path in [path for path, tensor in weights.items() if tensor.dim() > 1 and path not in covered]:
                 zeros = float((weights[path] == 0).float().mean())
                 assert zeros < 0.1, f"{path}: zeros where no target asks for any; see `prunable`"
             assert network.macs_nonzero <= network.macs == network.macs_dense
     if "macs" in removes:
-        networks = [finish(name, desk, model=model, kind="macs", amount=amount).record.network for amount in (0.3, 0.6)]
+        networks = [
+            finish(name, context, model=model, kind="macs", amount=amount).record.network for amount in (0.3, 0.6)
+        ]
         assert networks[0].macs > networks[1].macs, "the larger target leaves less"
         for network, amount in zip(networks, (0.3, 0.6), strict=True):
             assert network.removed == pytest.approx(amount, abs=0.01)
             assert network.params < network.params_dense
     for kind in set(CHANNEL_KINDS[1:]) & set(removes) if model == "resnet_tiny" else ():
-        assert finish(name, desk, kind=kind, amount=0.4).record.network.removed == pytest.approx(0.4, abs=0.01)
+        assert finish(name, context, kind=kind, amount=0.4).record.network.removed == pytest.approx(0.4, abs=0.01)
 
 
 @pytest.mark.parametrize("model", FAMILIES)
@@ -78,7 +80,7 @@ def test_stopped_in_pieces_it_cuts_the_same_network_and_the_record_can_be_verifi
     name: str, extra: tuple[Path, ...], model: str, tmp_path: Path, environment: Environment
 ) -> None:
     """Stopped before, in and after cuts; then rebuilt from record and weights: equal counts, equal answers."""
-    if "macs" not in find.methods(extra)[name].facts.get("removes", ()):
+    if "macs" not in discovery.methods(extra)[name].facts.get("removes", ()):
         pytest.skip("it cuts nothing")
     stopped_in_pieces(name, extra, tmp_path, environment, model=model, kind="macs")
 
@@ -87,7 +89,7 @@ def test_stopped_in_pieces_it_cuts_the_same_network_and_the_record_can_be_verifi
 def test_its_variants_too(
     name: str, extra: tuple[Path, ...], model: str, tmp_path: Path, environment: Environment
 ) -> None:
-    facts = find.methods(extra)[name].facts
+    facts = discovery.methods(extra)[name].facts
     if not (variants := [v for v, options in facts.get("variants", {}).items() if options]):
         pytest.skip("it has no variants")
     for variant in variants:
@@ -99,7 +101,7 @@ def test_stopped_in_pieces_it_masks_the_same_weights(
     name: str, extra: tuple[Path, ...], tmp_path: Path, environment: Environment
 ) -> None:
     """What a callback gathers over steps must lie in `run.buffer`: a resumed run begins with fresh local variables."""
-    if "weights" not in find.methods(extra)[name].facts.get("removes", ()):
+    if "weights" not in discovery.methods(extra)[name].facts.get("removes", ()):
         pytest.skip("it masks nothing")
     stopped_in_pieces(name, extra, tmp_path, environment, kind="weights")
 
@@ -108,7 +110,7 @@ def stopped_in_pieces(
     name: str, extra: tuple[Path, ...], tmp_path: Path, environment: Environment, **options: Any
 ) -> None:
     options["recipe"] = recipe(epochs=4)
-    whole = finish(name, make_desk(tmp_path / "whole", environment, methods_from=extra), **options).record
+    whole = finish(name, make_context(tmp_path / "whole", environment, methods_from=extra), **options).record
     counted = 0
 
     def now_and_then() -> bool:
@@ -116,16 +118,16 @@ def stopped_in_pieces(
         counted += 1
         return counted % 7 == 0
 
-    desk = make_desk(tmp_path / "pieces", environment, methods_from=extra, stop=now_and_then)
+    context = make_context(tmp_path / "pieces", environment, methods_from=extra, stop=now_and_then)
     for _ in range(100):
         try:
-            stored = finish(name, desk, **options)
+            stored = finish(name, context, **options)
             break
         except Stopped:
             continue
     assert stored.record.how.attempts > 1
     assert stored.record.network.weights_hash == whole.network.weights_hash
-    checks = verify(stored, desk.store, environment, desk.data_root)
+    checks = verify(stored, context.store, environment, context.data_root)
     assert [check.what for check in checks if not check.ok] == []
     assert len(checks) > 8
 
@@ -133,23 +135,25 @@ def stopped_in_pieces(
 def test_the_same_seed_is_the_same_network(
     name: str, extra: tuple[Path, ...], tmp_path: Path, environment: Environment
 ) -> None:
-    desks = [make_desk(tmp_path / part, environment, methods_from=extra) for part in "ab"]
-    assert len({finish(name, desk).record.network.weights_hash for desk in desks}) == 1
+    contexts = [make_context(tmp_path / part, environment, methods_from=extra) for part in "ab"]
+    assert len({finish(name, context).record.network.weights_hash for context in contexts}) == 1
 
 
 def test_bf16_runs_too(name: str, extra: tuple[Path, ...], tmp_path: Path, environment: Environment) -> None:
-    desk = make_desk(tmp_path, environment, methods_from=extra)
-    assert finish(name, desk, recipe=recipe(precision="bf16")).record.ending == "done"
+    context = make_context(tmp_path, environment, methods_from=extra)
+    assert finish(name, context, recipe=recipe(precision="bf16")).record.ending == "done"
 
 
 def test_it_can_be_listed_without_torch(name: str, extra: tuple[Path, ...]) -> None:
     """Its configuration is literal: read, not run."""
     script = (
         "import sys; sys.modules['torch'] = None\n"
-        "from pathlib import Path; from benchmark import find\n"
-        f"found = find.methods({tuple(map(str, extra))!r} and tuple(map(Path, {tuple(map(str, extra))!r})))[{name!r}]\n"
+        "from pathlib import Path; from benchmark.plan import discovery\n"
+        f"found = discovery.methods(tuple(map(Path, {tuple(map(str, extra))!r})))[{name!r}]\n"
         "print(found.about)"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=find.ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=discovery.ROOT
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

@@ -11,13 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark import Run, find
-from benchmark.cell import Scope
-from benchmark.network import criteria, targets
-from benchmark.network.channels import Channels
-from benchmark.network.groups import Group, shrunk
-from benchmark.network.schedules import prune_along
-from benchmark.view import View
+from benchmark import Run
+from benchmark.plan import discovery
+from benchmark.plan.cell import Scope
+from benchmark.pruning import criteria, targets
+from benchmark.pruning.channels import Channels
+from benchmark.pruning.groups import Group, shrunk
+from benchmark.pruning.view import View
+from benchmark.runs.schedules import prune_along
 from methods import agp, iterative, one_cycle, one_shot
 
 SCHEDULES = {each.__name__.partition(".")[2]: each.fraction for each in (iterative, agp, one_cycle)}
@@ -30,7 +31,7 @@ class Untrained:
     kind, target = "macs", 0.5
 
     def __init__(self, name: str, epochs: int) -> None:
-        self.network = find.load(find.models()[name])(10)
+        self.network = discovery.load(discovery.models()[name])(10)
         self.channels = Channels(self.network, (3, 32, 32), 10)
         self.epoch, self.epochs, self.cuts = 0, epochs, 0
 

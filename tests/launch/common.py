@@ -5,24 +5,24 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmark.cell import Cell
-from benchmark.execute import Desk
-from benchmark.find import ROOT
 from benchmark.launch.progress import Display
+from benchmark.launch.shutdown import StopAsked
 from benchmark.launch.spec import How, Spec, write_spec
-from benchmark.launch.stop import StopAsked
 from benchmark.launch.worker import work
-from benchmark.store import Store
+from benchmark.plan.cell import Cell
+from benchmark.plan.discovery import ROOT
+from benchmark.records.store import Store
+from benchmark.runs.execute import Context
 from tests.conftest import recipe
 
-HOW = How(device="cpu", mode="repeatable", threads=1, packed=1, data="", methods=(), launch="a")
+HOW = How(device="cpu", mode="repeatable", threads=1, shared=1, data="", methods=(), launch="a")
 SHORT = {"recipe": recipe(epochs=1, epoch_images=128)}
 
 
-def go(specs: list[Spec], desk: Desk, stop: StopAsked | None = None) -> None:
+def go(specs: list[Spec], context: Context, stop: StopAsked | None = None) -> None:
     with open(os.devnull, "w") as nowhere, Display(len(specs)) as display:  # noqa: PTH123
         display.console.file = nowhere
-        work(specs, desk, stop or StopAsked(), display)
+        work(specs, context, stop or StopAsked(), display)
 
 
 def asked(cells: list[Cell], store: Store, how: How = HOW) -> list[Spec]:

@@ -15,21 +15,21 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
-from benchmark.cell import Cell
-from benchmark.engine.environment import Environment
-from benchmark.find import ROOT
+from benchmark.commands.run import _forced
+from benchmark.commands.status import watch_status
 from benchmark.launch import local, worker
 from benchmark.launch.lease import Holder, Watch
 from benchmark.launch.spec import Spec, is_due_afresh, note_begun, write_spec
-from benchmark.matrix import Entry
-from benchmark.store import Store, Stored
-from benchmark.suite import plan
-from benchmark.suite_file import read
-from benchmark.verbs.run import _forced
-from benchmark.verbs.status import watch_status
-from tests.conftest import make_desk, tiny
-from tests.forked import in_child, prunebench
+from benchmark.plan.cell import Cell
+from benchmark.plan.discovery import ROOT
+from benchmark.plan.suite import plan
+from benchmark.plan.suite_file import read
+from benchmark.records.matrix import Entry
+from benchmark.records.store import Store, Stored
+from benchmark.training.environment import Environment
+from tests.conftest import make_context, tiny
 from tests.launch.common import HOW, MATRIX, asked, children_of, go, launched, weights
+from tests.runs.forked import in_child, prunebench
 
 
 def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
@@ -107,15 +107,15 @@ def test_watching_shows_who_works_on_what_and_what_failed(
     suite = tmp_path / "mine.toml"
     suite.write_text(MATRIX.format(last=0, epochs=100))
     cells = {p.label: p.cell for p in plan(read(str(suite)), "full")}
-    desk = make_desk(tmp_path, environment)
-    specs = asked([cells["dense"]], desk.store)
-    lease = Watch().claim(desk.store.run_folder(cells["agp"].id), Holder.me("a"))
+    context = make_context(tmp_path, environment)
+    specs = asked([cells["dense"]], context.store)
+    lease = Watch().claim(context.store.run_folder(cells["agp"].id), Holder.me("a"))
     assert lease
     lease.give_back("failed", "by design")
-    child = in_child(lambda: go(specs, desk))
-    while not (desk.store.run_folder(cells["dense"].id) / "now.json").exists():
+    child = in_child(lambda: go(specs, context))
+    while not (context.store.run_folder(cells["dense"].id) / "now.json").exists():
         time.sleep(0.02)
-    watch_status(str(suite), "full", desk.store.root, (), looks=1)
+    watch_status(str(suite), "full", context.store.root, (), looks=1)
     shown = " ".join(capsys.readouterr().out.split())  # a terminal of 80 columns breaks lines
     assert re.search(rf"{child} .*dense resnet_tiny.* epoch \d+/100 .*images/s", shown)
     assert "1 running, 2 pending, 1 failed" in shown
@@ -123,7 +123,7 @@ def test_watching_shows_who_works_on_what_and_what_failed(
     assert re.search(r"0.00 hours spent, about 0.00 left \(4 cells unknown\)", shown)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    watch_status(str(suite), "full", desk.store.root, (), looks=1)
+    watch_status(str(suite), "full", context.store.root, (), looks=1)
     assert "3 pending, 1 failed" in capsys.readouterr().out, "who was killed works no longer"
 
 
@@ -203,8 +203,8 @@ def test_workers_that_die_before_they_begin_a_cell_are_not_replaced_for_ever(
 
 
 def test_what_is_left_without_having_been_stopped_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    from benchmark.commands.run import _close
     from benchmark.launch.worker import Summary
-    from benchmark.verbs.run import _close
 
     for stopped, code in (("", 1), ("SIGINT", 130), ("the budget is spent", 0), ("workers die", 1)):
         assert _close("s", [], Summary(left=["a cell"], stopped=stopped), as_json=True) == code

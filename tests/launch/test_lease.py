@@ -11,7 +11,7 @@ import pytest
 
 from benchmark.launch import lease as leases
 from benchmark.launch.lease import Holder, LeaseLost, Watch, state
-from tests.forked import end_of, in_child
+from tests.runs.forked import end_of, in_child
 
 
 def test_of_many_who_want_it_one_gets_it(tmp_path: Path) -> None:

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import find
-from benchmark.engine.attempts import Attempts
-from benchmark.engine.environment import Environment
-from benchmark.execute import execute
+from benchmark.commands.status import show_status
 from benchmark.launch.local import summary_of
-from benchmark.run import Run
-from benchmark.store import Store
-from benchmark.verbs.status import show_status
-from tests.conftest import make_desk, recipe, tiny
-from tests.forked import end_of, in_child
+from benchmark.plan import discovery
+from benchmark.records.store import Store
+from benchmark.runs.attempts import Attempts
+from benchmark.runs.execute import execute
+from benchmark.runs.run import Run
+from benchmark.training.environment import Environment
+from tests.conftest import make_context, recipe, tiny
 from tests.launch.common import MATRIX, SHORT, asked, go, launched
+from tests.runs.forked import end_of, in_child
 
 
 def test_out_of_memory_is_an_ending_with_advice_and_never_a_smaller_batch(
@@ -28,7 +28,7 @@ def test_out_of_memory_is_an_ending_with_advice_and_never_a_smaller_batch(
 ) -> None:
     import torch
 
-    cell, desk = tiny(**SHORT), make_desk(tmp_path, environment)
+    cell, context = tiny(**SHORT), make_context(tmp_path, environment)
     batches: list[int] = []
 
     def full(self: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
@@ -37,16 +37,16 @@ def test_out_of_memory_is_an_ending_with_advice_and_never_a_smaller_batch(
         batches.append(len(images))
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory")
 
-    kind = type(find.load(find.models()[cell.model])(10))
+    kind = type(discovery.load(discovery.models()[cell.model])(10))
     whole = kind.forward
     monkeypatch.setattr(kind, "forward", full)
-    specs = asked([cell], desk.store)
-    go(specs, desk)
-    why = summary_of(specs, desk.store, "").failed[cell.name]
+    specs = asked([cell], context.store)
+    go(specs, context)
+    why = summary_of(specs, context.store, "").failed[cell.name]
     assert "out of memory at a peak of" in why
     assert "let fewer runs share the machine" in why
     assert batches == [128], "tried once, as it was asked"
-    lines = Attempts(desk.store.run_folder(cell.id)).lines()
+    lines = Attempts(context.store.run_folder(cell.id)).lines()
     assert lines[-1].ending == "out of memory"
 
 
@@ -115,7 +115,7 @@ def test_a_clock_set_back_an_hour_makes_no_cost_negative(
     import time as clock
 
     cell = tiny(recipe=recipe(epochs=4, epoch_images=128))
-    desk = make_desk(tmp_path, environment, save_every=0.0)
+    context = make_context(tmp_path, environment, save_every=0.0)
     now, steps = clock.time, iter(range(1000))
 
     def jumps() -> float:
@@ -127,10 +127,10 @@ def test_a_clock_set_back_an_hour_makes_no_cost_negative(
 
     def first() -> None:
         monkeypatch.setattr(clock, "time", jumps)
-        execute(cell, replace(desk, watch=dies))
+        execute(cell, replace(context, watch=dies))
 
     assert end_of(in_child(first)) == -signal.SIGKILL
-    record = execute(cell, desk).record
+    record = execute(cell, context).record
     assert record.ending == "done"
     assert 0 <= record.cost.lost < 1 / 60
     assert min(record.cost.train, record.cost.evaluate) >= 0

@@ -9,34 +9,34 @@ from typing import Any
 
 import pytest
 
-from benchmark.cell import Cell
-from benchmark.engine import checkpoint
-from benchmark.engine.environment import Environment
+from benchmark.commands.status import show_status
 from benchmark.errors import UserError
 from benchmark.launch import lease as leases
 from benchmark.launch import slurm, worker
 from benchmark.launch.lease import Holder, Watch, state
 from benchmark.launch.local import summary_of
 from benchmark.launch.progress import Display
+from benchmark.launch.shutdown import StopAsked
 from benchmark.launch.spec import Spec, read_spec, write_spec
-from benchmark.launch.stop import StopAsked
-from benchmark.launch.view import places
+from benchmark.launch.statuses import places
 from benchmark.launch.worker import standing_of
-from benchmark.matrix import Entry, matrix
-from benchmark.store import Store
-from benchmark.suite import Planned
-from benchmark.suite_file import Slurm
-from benchmark.verbs.status import show_status
-from tests.conftest import make_desk, planned, recipe, tiny
-from tests.forked import end_of, in_child
+from benchmark.plan.cell import Cell
+from benchmark.plan.suite import Planned
+from benchmark.plan.suite_file import Slurm
+from benchmark.records.matrix import Entry, matrix
+from benchmark.records.store import Store
+from benchmark.runs import checkpoint
+from benchmark.training.environment import Environment
+from tests.conftest import make_context, planned, recipe, tiny
 from tests.launch.common import HOW, SHORT, asked, go, weights
+from tests.runs.forked import end_of, in_child
 
 
 def test_two_workers_share_a_matrix_and_the_weights_are_those_of_one(tmp_path: Path, environment: Environment) -> None:
     cells = [tiny(method, seed=seed, **SHORT) for method in ("one_cycle", "agp", "one_shot") for seed in range(4)]
-    alone = make_desk(tmp_path / "alone", environment)
+    alone = make_context(tmp_path / "alone", environment)
     go(asked(cells, alone.store), alone)
-    both = make_desk(tmp_path / "both", environment)
+    both = make_context(tmp_path / "both", environment)
     specs = asked(cells, both.store)
     children = [in_child(lambda: go(specs, both)) for _ in range(2)]
     assert [end_of(child) for child in children] == [0, 0]
@@ -48,18 +48,18 @@ def test_two_workers_share_a_matrix_and_the_weights_are_those_of_one(tmp_path: P
 
 def test_a_child_waits_until_another_worker_is_done_with_its_parent(tmp_path: Path, environment: Environment) -> None:
     cell, parents = planned("finetune_one_shot", recipe=recipe(epochs=4, epoch_images=128))
-    desk = make_desk(tmp_path, environment)
-    specs = asked([*parents, cell], desk.store)
-    children = [in_child(lambda: go(specs, desk)) for _ in range(2)]
+    context = make_context(tmp_path, environment)
+    specs = asked([*parents, cell], context.store)
+    children = [in_child(lambda: go(specs, context)) for _ in range(2)]
     assert [end_of(child) for child in children] == [0, 0]
-    assert summary_of(specs, desk.store, "").done == [spec.cell.name for spec in specs]
+    assert summary_of(specs, context.store, "").done == [spec.cell.name for spec in specs]
 
 
 def test_what_fails_stops_nothing_is_named_and_is_tried_again_by_the_next_launch(
     tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good, bad = tiny("one_cycle", **SHORT), tiny("one_shot", **SHORT)
-    desk = make_desk(tmp_path, environment)
+    context = make_context(tmp_path, environment)
     whole = worker.execute
 
     def fails(cell: Cell, *rest: Any, **more: Any) -> Any:
@@ -68,28 +68,28 @@ def test_what_fails_stops_nothing_is_named_and_is_tried_again_by_the_next_launch
         return whole(cell, *rest, **more)
 
     monkeypatch.setattr(worker, "execute", fails)
-    specs = asked([bad, good], desk.store)
-    go(specs, desk)
-    summary = summary_of(specs, desk.store, "")
+    specs = asked([bad, good], context.store)
+    go(specs, context)
+    summary = summary_of(specs, context.store, "")
     assert summary.done == [good.name]
     assert summary.failed[bad.name].startswith("RuntimeError: of purpose (test_worker.py:"), "what, and where"
-    go(specs, desk)
-    assert state(desk.store.run_folder(bad.id)).number == 1, "the same launch tries once"
+    go(specs, context)
+    assert state(context.store.run_folder(bad.id)).number == 1, "the same launch tries once"
     monkeypatch.setattr(worker, "execute", whole)
-    again = asked([bad, good], desk.store, replace(HOW, launch="b"))
-    go(again, desk)
-    assert len(summary_of(again, desk.store, "").done) == 2
+    again = asked([bad, good], context.store, replace(HOW, launch="b"))
+    go(again, context)
+    assert len(summary_of(again, context.store, "").done) == 2
 
 
 def test_a_child_whose_parent_failed_is_failed_too(
     tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cell, parents = planned("finetune_one_shot", recipe=recipe(epochs=4, epoch_images=128))
-    desk = make_desk(tmp_path, environment)
+    context = make_context(tmp_path, environment)
     monkeypatch.setattr(worker, "execute", lambda *rest, **more: 1 / 0)
-    specs = asked([*parents, cell], desk.store)
-    go(specs, desk)
-    failed = summary_of(specs, desk.store, "").failed
+    specs = asked([*parents, cell], context.store)
+    go(specs, context)
+    failed = summary_of(specs, context.store, "").failed
     assert "division by zero" in failed[parents[0].name]
     assert failed[cell.name] == f"its parent {parents[0].id} (start) failed"
 
@@ -97,40 +97,40 @@ def test_a_child_whose_parent_failed_is_failed_too(
 def test_a_cell_that_kills_its_workers_is_given_up(tmp_path: Path, environment: Environment) -> None:
     def die() -> None:
         worker.execute = lambda *rest, **more: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
-        go(specs, desk)
+        go(specs, context)
 
-    desk = make_desk(tmp_path, environment)
-    specs = asked([tiny(**SHORT)], desk.store)
+    context = make_context(tmp_path, environment)
+    specs = asked([tiny(**SHORT)], context.store)
     for _ in range(worker.TRIES):
-        assert standing_of(specs[0], desk.store)[0] == "free"
+        assert standing_of(specs[0], context.store)[0] == "free"
         assert end_of(in_child(die)) == -signal.SIGKILL
-    go(specs, desk)
-    assert summary_of(specs, desk.store, "").failed[specs[0].cell.name].startswith("3 workers died on it")
-    assert standing_of(replace(specs[0], how=replace(HOW, launch="b")), desk.store)[0] == "free"
+    go(specs, context)
+    assert summary_of(specs, context.store, "").failed[specs[0].cell.name].startswith("3 workers died on it")
+    assert standing_of(replace(specs[0], how=replace(HOW, launch="b")), context.store)[0] == "free"
 
 
 def test_asked_for_again_a_cell_gets_a_new_record(tmp_path: Path, environment: Environment) -> None:
-    cell, desk = tiny(**SHORT), make_desk(tmp_path, environment)
-    go(asked([cell], desk.store), desk)
-    (old,) = desk.store.of(cell.id)
+    cell, context = tiny(**SHORT), make_context(tmp_path, environment)
+    go(asked([cell], context.store), context)
+    (old,) = context.store.of(cell.id)
     again = Spec(cell, replace(HOW, launch="b"), (old.content,), "b")
-    go([again], desk)
-    assert len(desk.store.of(cell.id)) == 2
-    go([again], desk)
-    assert len(desk.store.of(cell.id)) == 2, "once a launch"
+    go([again], context)
+    assert len(context.store.of(cell.id)) == 2
+    go([again], context)
+    assert len(context.store.of(cell.id)) == 2, "once a launch"
 
 
 def test_a_signal_stops_at_a_checkpoint_and_the_lease_is_given_back(tmp_path: Path, environment: Environment) -> None:
     cell = tiny(recipe=recipe(epochs=50))
-    desk = make_desk(tmp_path, environment, save_every=1e9)
-    specs = asked([cell], desk.store)
+    context = make_context(tmp_path, environment, save_every=1e9)
+    specs = asked([cell], context.store)
 
     def run() -> None:
         stop = StopAsked()
         with stop.on_signals():
-            go(specs, desk, stop)
+            go(specs, context, stop)
 
-    at_work = desk.store.run_folder(cell.id) / "now.json"
+    at_work = context.store.run_folder(cell.id) / "now.json"
     for number in (signal.SIGTERM, signal.SIGUSR2):
         child = in_child(run)
         while not at_work.exists():
@@ -138,8 +138,8 @@ def test_a_signal_stops_at_a_checkpoint_and_the_lease_is_given_back(tmp_path: Pa
         os.kill(child, number)
         assert end_of(child) == 0
         at_work.unlink()
-        assert state(desk.store.run_folder(cell.id)).ending == "interrupted"
-        assert checkpoint.newest(desk.store.run_folder(cell.id))
+        assert state(context.store.run_folder(cell.id)).ending == "interrupted"
+        assert checkpoint.newest(context.store.run_folder(cell.id))
 
 
 def test_what_a_worker_is_told_survives_its_file(tmp_path: Path) -> None:
@@ -161,17 +161,17 @@ def test_failures_of_cells_that_are_called_alike_are_all_told(
     tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "execute", lambda *rest, **more: 1 / 0)
-    desk = make_desk(tmp_path, environment)
-    specs = asked([tiny("one_cycle", config={"alpha": alpha}, **SHORT) for alpha in (13.0, 15.0)], desk.store)
-    go(specs, desk)
-    assert len(summary_of(specs, desk.store, "").failed) == 2
+    context = make_context(tmp_path, environment)
+    specs = asked([tiny("one_cycle", config={"alpha": alpha}, **SHORT) for alpha in (13.0, 15.0)], context.store)
+    go(specs, context)
+    assert len(summary_of(specs, context.store, "").failed) == 2
 
 
 def test_a_full_disk_costs_its_cell_and_no_other(
     tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = make_desk(tmp_path, environment)
-    specs = asked([tiny("one_cycle", seed=seed, **SHORT) for seed in range(2)], desk.store)
+    context = make_context(tmp_path, environment)
+    specs = asked([tiny("one_cycle", seed=seed, **SHORT) for seed in range(2)], context.store)
     whole = leases.Lease.give_back
 
     def full(lease: leases.Lease, ending: str, why: str = "") -> None:
@@ -181,24 +181,24 @@ def test_a_full_disk_costs_its_cell_and_no_other(
 
     monkeypatch.setattr(leases.Lease, "give_back", full)
     monkeypatch.setattr(worker, "execute", lambda cell, *rest, **more: 1 / 0)
-    go(specs, desk)
-    summary = summary_of(specs, desk.store, "")
+    go(specs, context)
+    summary = summary_of(specs, context.store, "")
     assert list(summary.failed) == [specs[1].cell.name]
     assert summary.left == [specs[0].cell.name]
 
 
 @pytest.mark.parametrize("garbage", [b"", b"5", b"[]", b'{"host": "a", "pid": 1}', b"\xff\xfe", b"\0" * 9])
 def test_garbage_in_one_run_folder_stops_nobody(garbage: bytes, tmp_path: Path, environment: Environment) -> None:
-    desk = make_desk(tmp_path, environment)
-    specs = asked([tiny("one_cycle", seed=seed, **SHORT) for seed in range(2)], desk.store)
-    folder = desk.store.run_folder(specs[0].cell.id)
+    context = make_context(tmp_path, environment)
+    specs = asked([tiny("one_cycle", seed=seed, **SHORT) for seed in range(2)], context.store)
+    folder = context.store.run_folder(specs[0].cell.id)
     for name in ("lease.0001", "now.json", "slurm.json"):
         (folder / name).write_bytes(garbage)
     assert state(folder).taken, "whose it is nobody knows; it is waited for"
-    assert slurm.job_of(specs[0].cell.id, desk.store) == ""
+    assert slurm.job_of(specs[0].cell.id, context.store) == ""
     assert Watch(stale=0).claim(folder, Holder.me("b")) or Watch(stale=0).claim(folder, Holder.me("b"))
-    go(specs[1:], desk)
-    assert summary_of(specs, desk.store, "").done == [specs[1].cell.name]
+    go(specs[1:], context)
+    assert summary_of(specs, context.store, "").done == [specs[1].cell.name]
 
 
 @pytest.mark.parametrize(
@@ -207,24 +207,24 @@ def test_garbage_in_one_run_folder_stops_nobody(garbage: bytes, tmp_path: Path, 
 def test_garbage_beside_checkpoints_and_among_attempts_is_passed_over(
     garbage: bytes, tmp_path: Path, environment: Environment
 ) -> None:
-    desk = make_desk(tmp_path, environment)
-    specs = asked([tiny("one_cycle", **SHORT)], desk.store)
-    folder = desk.store.run_folder(specs[0].cell.id)
+    context = make_context(tmp_path, environment)
+    specs = asked([tiny("one_cycle", **SHORT)], context.store)
+    folder = context.store.run_folder(specs[0].cell.id)
     (folder / "attempts.jsonl").write_bytes(garbage)
     (folder / "checkpoint-of-mine").write_bytes(garbage)
     (folder / "checkpoint-000007").mkdir()
-    assert show_status(specs[0].cell.id, "full", desk.store.root, ())["lost seconds"] == 0
-    go(specs, desk)
-    assert summary_of(specs, desk.store, "").done == [specs[0].cell.name]
-    assert desk.store.of(specs[0].cell.id)[0].record.how.attempts == 1
+    assert show_status(specs[0].cell.id, "full", context.store.root, ())["lost seconds"] == 0
+    go(specs, context)
+    assert summary_of(specs, context.store, "").done == [specs[0].cell.name]
+    assert context.store.of(specs[0].cell.id)[0].record.how.attempts == 1
     assert (folder / "checkpoint-of-mine").read_bytes() == garbage
 
 
 def test_what_killed_writers_left_is_removed_by_whoever_has_the_lease(tmp_path: Path, environment: Environment) -> None:
-    desk = make_desk(tmp_path, environment)
-    specs = asked([tiny("one_cycle", **SHORT)], desk.store)
-    run, id = desk.store.run_folder(specs[0].cell.id), specs[0].cell.id
-    records, kept = desk.store.root / "records" / id, desk.store.weights("").parent
+    context = make_context(tmp_path, environment)
+    specs = asked([tiny("one_cycle", **SHORT)], context.store)
+    run, id = context.store.run_folder(specs[0].cell.id), specs[0].cell.id
+    records, kept = context.store.root / "records" / id, context.store.weights("").parent
     for folder in (records, kept):
         folder.mkdir(parents=True)
     mine = [run / ".checkpoint-000001.ab.tmp", run / ".now.7.tmp", records / ".x.json.ab.tmp"]
@@ -233,8 +233,8 @@ def test_what_killed_writers_left_is_removed_by_whoever_has_the_lease(tmp_path: 
         path.write_bytes(b"torn")
     for path in old:
         os.utime(path, (time.time() - 90000,) * 2)
-    go(specs, desk)
-    assert summary_of(specs, desk.store, "").done == [specs[0].cell.name]
+    go(specs, context)
+    assert summary_of(specs, context.store, "").done == [specs[0].cell.name]
     assert not any(path.exists() for path in (*mine, *old))
     assert all(path.exists() for path in others), "somebody may be writing them now"
 
@@ -242,30 +242,30 @@ def test_what_killed_writers_left_is_removed_by_whoever_has_the_lease(tmp_path: 
 def test_who_has_a_cell_elsewhere_is_named_while_it_is_waited_for(
     tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk, said = make_desk(tmp_path, environment), list[str]()
-    specs = asked([tiny("one_cycle", **SHORT)], desk.store)
-    folder = desk.store.run_folder(specs[0].cell.id)
+    context, said = make_context(tmp_path, environment), list[str]()
+    specs = asked([tiny("one_cycle", **SHORT)], context.store)
+    folder = context.store.run_folder(specs[0].cell.id)
     assert Watch().claim(folder, replace(Holder.me("a"), host="far", namespace="another machine", pid=77))
     monkeypatch.setattr(worker, "PATIENCE", 0.0)
     monkeypatch.setattr(worker, "POLL", 0.01)
     monkeypatch.setattr(Display, "say", lambda self, line: said.append(line))
-    go(specs, desk, StopAsked(0.3))
+    go(specs, context, StopAsked(0.3))
     assert said == [f"waiting  {specs[0].cell.name}: process 77 on far has it; once silent for 15 min it is taken over"]
-    (place,) = places([Entry(specs[0].cell.id, specs[0].cell, "pending")], desk.store)
+    (place,) = places([Entry(specs[0].cell.id, specs[0].cell, "pending")], context.store)
     assert (place.state, place.why) == ("running", "on far")
     os.utime(folder / "lease.0001", (time.time() - 1800,) * 2)
-    (place,) = places([Entry(specs[0].cell.id, specs[0].cell, "pending")], desk.store)
+    (place,) = places([Entry(specs[0].cell.id, specs[0].cell, "pending")], context.store)
     assert (place.state, place.why) == ("pending", "its worker on far has been silent for 30 min")
 
 
 def test_a_record_that_comes_while_a_launch_prepares_is_enough(tmp_path: Path, environment: Environment) -> None:
-    desk, cell = make_desk(tmp_path, environment), tiny("one_cycle", **SHORT)
+    context, cell = make_context(tmp_path, environment), tiny("one_cycle", **SHORT)
     place = Planned(cell, "first", "one_cycle", 0.0, "matched")
-    (entry,) = matrix([place], desk.store, device="cpu", mode="repeatable")
-    go(asked([cell], desk.store), desk)  # another launch is faster
-    assert standing_of(Spec(cell, replace(HOW, launch="b"), entry.seen), desk.store)[0] == "done"
-    (entry,) = matrix([place], desk.store, device="cpu", mode="repeatable")
-    assert standing_of(Spec(cell, replace(HOW, launch="b"), entry.seen), desk.store)[0] == "free", "asked for again"
+    (entry,) = matrix([place], context.store, device="cpu", mode="repeatable")
+    go(asked([cell], context.store), context)  # another launch is faster
+    assert standing_of(Spec(cell, replace(HOW, launch="b"), entry.seen), context.store)[0] == "done"
+    (entry,) = matrix([place], context.store, device="cpu", mode="repeatable")
+    assert standing_of(Spec(cell, replace(HOW, launch="b"), entry.seen), context.store)[0] == "free", "asked for again"
 
 
 def dead(folder: Path, launch: str, ending: str = "") -> leases.Lease:
@@ -291,17 +291,17 @@ def test_what_failed_in_a_launch_stays_failed_for_it_whoever_tries_next(tmp_path
 
 
 def test_odd_things_in_a_run_folder_stop_nobody(tmp_path: Path, environment: Environment) -> None:
-    desk = make_desk(tmp_path, environment)
-    specs = asked([tiny("one_cycle", seed=seed, **SHORT) for seed in range(3)], desk.store)
-    first, second = (desk.store.run_folder(spec.cell.id) for spec in specs[:2])
+    context = make_context(tmp_path, environment)
+    specs = asked([tiny("one_cycle", seed=seed, **SHORT) for seed in range(3)], context.store)
+    first, second = (context.store.run_folder(spec.cell.id) for spec in specs[:2])
     (first / "lease.0001").mkdir()
     (second / "lease.²").write_text("{}")
     (second / "now.json").write_text('{"left": "x"}')
     (second / "log").write_bytes(b"\xff\n")
-    show_status(specs[1].cell.id, "full", desk.store.root, ())
-    places([Entry(spec.cell.id, spec.cell, "pending") for spec in specs], desk.store)
-    go(specs, desk, StopAsked(20))
-    assert set(summary_of(specs, desk.store, "").done) >= {spec.cell.name for spec in specs[1:]}
+    show_status(specs[1].cell.id, "full", context.store.root, ())
+    places([Entry(spec.cell.id, spec.cell, "pending") for spec in specs], context.store)
+    go(specs, context, StopAsked(20))
+    assert set(summary_of(specs, context.store, "").done) >= {spec.cell.name for spec in specs[1:]}
 
 
 def test_an_array_is_no_longer_than_slurm_takes(tmp_path: Path) -> None:

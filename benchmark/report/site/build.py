@@ -20,13 +20,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from benchmark.evidence.claims import Finding
 from benchmark.evidence.ledger import entries
+from benchmark.records.store import Store, Stored, pack_side
 from benchmark.report.figures import draw
-from benchmark.report.flags import Footnotes, in_html
+from benchmark.report.footnotes import Footnotes, in_html
 from benchmark.report.pictures import pictures_of
 from benchmark.report.site import libraries
 from benchmark.report.site.facts import Line, lines_of, run_facts
 from benchmark.report.table import Table
-from benchmark.store import Store, Stored, pack_side
 
 PRINTED = ("svg", "pdf", "png")
 CONTENTS = ".site"  # the files of the site, so that a later one removes its own and no others

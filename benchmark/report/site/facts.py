@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.report.beside import Beside, beside
-from benchmark.report.flags import Footnotes, reached
-from benchmark.report.rows import Row
+from benchmark.records.flags import reached
+from benchmark.records.rows import Row
+from benchmark.records.store import Stored
+from benchmark.report.footnotes import Footnotes
+from benchmark.report.reported_columns import Beside, beside
 from benchmark.report.table import Table
-from benchmark.store import Stored
 
 CURVES = 8  # seeds drawn on a row's page; all of them are listed
 Facts = dict[str, str]

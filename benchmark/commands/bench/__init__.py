@@ -1,0 +1,1 @@
+"""Times training steps here: the plain loop, the engine, compiled. Advice, never a result."""

@@ -1,0 +1,115 @@
+"""Commands that read records and train nothing: flags only, as in cli.py."""
+
+import gc
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.commands import options as o
+from benchmark.commands.output import print_report
+
+app = typer.Typer()
+
+
+@app.command()
+def table(
+    suite: Annotated[str, typer.Argument(help="A suite's name, a TOML file, or all.", autocompletion=o.suite_names)],
+    format: Annotated[str, typer.Option("--format", help="md, tex or csv; nothing: all three into OUT/tables.")] = "",
+    tier: o.Tier = "full",
+    set: o.Sets = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where OUT/tables differs.")] = False,
+    out: o.Out = o.RESULTS,
+    methods: o.Methods = None,
+) -> None:
+    """Build the tables of a suite from its records."""
+    gc.disable()
+    from benchmark.commands.table import check_table, make_table
+
+    make = check_table if check else make_table
+    typer.echo(make(suite, format, tier, tuple(set or ()), out, tuple(methods or ())), nl=False)
+
+
+@app.command()
+def pin(
+    suite: o.SuiteName,
+    tier: o.Tier = "full",
+    set: o.Sets = None,
+    out: o.Out = o.RESULTS,
+    records: Annotated[bool, typer.Option(help="Copy the pinned records to results/published too.")] = True,
+    tolerance: Annotated[
+        list[Path] | None,
+        typer.Option(help="A store of the same suite from another environment: how far it may lie off."),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Drop the pins of cells that OUT does not hold.")] = False,
+) -> None:
+    """Pin what a suite measured: clean, finished records of the current code, for `check` to hold others against.
+
+    Pins of cells that OUT does not hold stay as they are.
+    """
+    from benchmark.commands.pin import pin_suite
+
+    published = Path("results/published") if records else None
+    print_report(
+        pin_suite(suite, tier, tuple(set or ()), out, published, tolerance or [], replace=replace), as_json=False
+    )
+
+
+@app.command()
+def check(
+    suite: o.SuiteName,
+    tier: o.Tier = "full",
+    set: o.Sets = None,
+    out: o.Read = o.RESULTS,
+    against: o.Against = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML there.")] = None,
+    summary: Annotated[Path | None, typer.Option("--summary", help="Write every number there, as Markdown.")] = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """Hold what was measured against pins. Exit 0 pass, 1 changed, 2 bad input, 3 undecided, 4 not measured."""
+    gc.disable()
+    from benchmark.commands.check import check_suite
+    from benchmark.report.verdicts import as_json as to_json
+    from benchmark.report.verdicts import as_markdown
+
+    report = check_suite(suite, tier, tuple(set or ()), out, against, junit, summary)
+    print_report(to_json(report) if as_json else as_markdown(report), as_json)
+    raise typer.Exit(report.exit)
+
+
+@app.command()
+def claims(
+    format: Annotated[str, typer.Option("--format", help="md, html or json.")] = "md",
+    out: o.Read = Path("results/published"),
+) -> None:
+    """What the papers claim, and what the records say to it."""
+    gc.disable()
+    from benchmark.commands.claims import list_claims
+
+    print_report(*list_claims(format, out))
+
+
+@app.command()
+def report(
+    suites: Annotated[list[str] | None, typer.Argument(help="Suites to show; else every one that has records.")] = None,
+    out: o.Out = o.RESULTS,
+    to: Annotated[Path, typer.Option("--to", help="Where the site goes.")] = o.RESULTS / "report",
+    methods: o.Methods = None,
+) -> None:
+    """One static site of all that was measured: leaderboard, plots, a page a run, the ledger of claims."""
+    gc.disable()
+    from benchmark.commands.report import make_report
+
+    typer.echo(make_report(suites or [], out, to, tuple(methods or ())), nl=False)
+
+
+@app.command()
+def golden(
+    commit: Annotated[str, typer.Argument(help="The code to compare with: a commit that records were made at.")],
+    suites: Annotated[list[str] | None, typer.Argument(help="Suites to run; else every golden one.")] = None,
+    enter: Annotated[bool, typer.Option("--enter", help="Write what is equal into baselines/code_equal.csv.")] = False,
+) -> None:
+    """Do this code and that of COMMIT train to the same bits? Then their records may count as one code's."""
+    from benchmark.commands.golden import compare_codes
+
+    print_report(compare_codes(commit, suites or [], enter), as_json=False)

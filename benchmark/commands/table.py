@@ -1,0 +1,116 @@
+"""`table`: everything that is made from the records of a suite, written or held against what lies there."""
+
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+
+from benchmark.errors import UnknownName, UserError
+from benchmark.plan.suite import TIERS, plan
+from benchmark.plan.suite_file import known, read
+from benchmark.records.code import code_of
+from benchmark.records.rows import Row
+from benchmark.records.store import Store, write_safely
+from benchmark.report.pictures import Picture, pictures_of
+from benchmark.report.table import FORMATS, Table, render, tables_of
+
+DRAWING = "benchmark.report.figures"
+ALL = "all"  # every suite and tier that has records
+Tables = dict[str, list[Table]]  # what its files are called -> the tables of one suite and tier
+
+
+def make_table(
+    name: str, format: str, tier: str, sets: tuple[str, ...], out: Path, methods_from: tuple[Path, ...]
+) -> str:
+    """With a format: that text. Without: every format and the figures written under OUT, and the Markdown."""
+    if format:
+        found = _tables(name, tier, sets, out, methods_from)
+    else:
+        with _artist() as artist:
+            found = _tables(name, tier, sets, out, methods_from)
+            for path, content in _products(found, out, artist).items():
+                write_safely(path, content)
+    if old := sum(_is_old(row, methods_from) for tables in found.values() for table in tables for row in table.rows):
+        print(f"{old} rows are of other code than what lies here; `run --stale` redoes them", file=sys.stderr)
+    return "\n".join(render(tables, format or "md") for tables in found.values())
+
+
+def check_table(
+    name: str, format: str, tier: str, sets: tuple[str, ...], out: Path, methods_from: tuple[Path, ...]
+) -> str:
+    """Are the tables and figures that lie there the ones their records give, byte for byte, and no others?"""
+    with _artist() as artist:
+        products = _products(_tables(name, tier, sets, out, methods_from), out, artist)
+    for path, content in products.items():
+        if not path.is_file() or path.read_bytes() != content:
+            raise UserError(f"{path}: not what its records give; `prunebench table {name} --out {out}` rewrites it")
+    there = {path for folder in ("tables", "figures") for path in (out / folder).glob("*")}
+    if name == ALL and (more := sorted(there - products.keys())):
+        raise UserError(f"{more[0]}: no record gives it; delete it")
+    return f"{name}: {len(products)} tables and figures equal what the records give\n"
+
+
+def all_tables(names: list[str], store: Store, methods_from: tuple[Path, ...]) -> Tables:
+    """Of each suite named (of all, if none is), in each tier, what has records."""
+    there = {path.name for path in (store.root / "records").glob("*")}
+    found: Tables = {}
+    for name in names or list(known()):
+        suite = read(name, (), methods_from)
+        for tier in TIERS if suite.file.small else TIERS[:1]:
+            planned = plan(suite, tier)
+            if any(p.id in there for p in planned) and (tables := tables_of(suite, planned, store)):
+                found[_stem(name, tier)] = tables
+    return found
+
+
+def _tables(name: str, tier: str, sets: tuple[str, ...], out: Path, methods_from: tuple[Path, ...]) -> Tables:
+    store = Store(out)
+    if name == ALL:
+        found = all_tables([], store, methods_from)
+    else:
+        suite = read(name, sets, methods_from)
+        tables = tables_of(suite, plan(suite, tier), store)
+        found = {_stem(name, tier): tables} if tables else {}
+    if not found:
+        raise UserError(f"no records of {name} (tier {tier}) in {out}; `prunebench run {name}` makes them")
+    return found
+
+
+def _is_old(row: Row, methods_from: tuple[Path, ...]) -> bool:
+    """The table itself shows what the records say, and nothing of the code at hand."""
+    try:
+        return any(not s.record.code.same(code_of(s.record.cell, methods_from)) for s in row.records[:1])
+    except UnknownName:
+        return True
+
+
+def _stem(name: str, tier: str) -> str:
+    return Path(name).stem if tier == "full" else f"{Path(name).stem}-{tier}"
+
+
+@contextmanager
+def _artist() -> Iterator[Executor]:
+    """A process that draws: while the records are read here it imports matplotlib, which takes as long."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        process.submit(import_module, DRAWING)
+        yield process
+
+
+def _drawn(pictures: dict[str, Picture]) -> dict[str, bytes]:
+    drawn: dict[str, bytes] = import_module(DRAWING).draw(pictures)
+    return drawn
+
+
+def _products(found: Tables, out: Path, artist: Executor) -> dict[Path, bytes]:
+    """Everything that is made from the records."""
+    every = [table for tables in found.values() for table in tables]
+    figures = artist.submit(_drawn, pictures_of(every, Store(out)))
+    products = {
+        out / "tables" / f"{stem}.{each}": render(tables, each).encode()
+        for stem, tables in found.items()
+        for each in FORMATS
+    }
+    return products | {out / "figures" / file: svg for file, svg in figures.result().items()}
