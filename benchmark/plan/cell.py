@@ -107,19 +107,19 @@ class Recipe(Spec):
     """How a network is trained: everything that changes the numbers and is not the method's."""
 
     epochs: Positive
-    batch: Positive
-    optimizer: Annotated[Sgd | Adam, Field(discriminator="kind")]
-    lr: Annotated[Steps | Cosine | WarmCosine, Field(discriminator="shape")]
+    batch: Positive  # images a step
+    optimizer: Annotated[Sgd | Adam, Field(discriminator="kind")]  # in a file: sgd, adam or adamw = { … }
+    lr: Annotated[Steps | Cosine | WarmCosine, Field(discriminator="shape")]  # how the rate moves
     augment: tuple[Literal["crop4", "flip", "fastai", "randaugment", "resized_crop"], ...] = ()
     precision: Literal["fp32", "bf16"] = "fp32"
-    validation: Annotated[int, Field(ge=0)] = 0
-    size: Positive | None = None  # pixels a side when the data set's own are not wanted
-    epoch_images: Positive | None = None  # tier small: this many training images, drawn anew each epoch
+    validation: Annotated[int, Field(ge=0)] = 0  # training images held out, the same for every seed
+    size: Positive | None = None  # pixels a side, where not the data set's own
+    epoch_images: Positive | None = None  # so many training images an epoch, drawn anew each time (tier small)
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    test_every: Positive = 10  # and after each of the last ten epochs
-    channels_last: bool = True
-    compile: bool = False  # torch.compile: other bits, fewer seconds a step, a minute or two once and after each cut
-    normalise: Normalise | None = None  # where the recipe's pixels are scaled otherwise than the data set's usual
+    test_every: Positive = 10  # epochs between tests; each of the last ten is tested too
+    channels_last: bool = True  # the memory layout
+    compile: bool = False  # torch.compile: faster steps and other bits; takes a minute or two, after each cut again
+    normalise: Normalise | None = None  # where pixels are scaled otherwise than the data set's own
     LATER = ("compile", "normalise")
 
     @model_validator(mode="after")

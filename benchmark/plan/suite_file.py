@@ -21,23 +21,23 @@ Seeds = str | list[int]
 class Small(Spec):
     """The tier a CPU can afford: smaller models, smaller epochs, the paper's epoch numbers."""
 
-    epoch_images: Annotated[int, Field(gt=0)]
-    models: dict[str, str] = {}
-    floors: dict[str, float] = {}
+    epoch_images: Annotated[int, Field(gt=0)]  # training images an epoch, drawn anew each time
+    models: dict[str, str] = {}  # model of the full tier -> the smaller one that stands for it
+    floors: dict[str, float] = {}  # model -> the accuracy that its dense network must reach in this tier
 
 
 class Table(Spec):
-    name: Annotated[str, Field(pattern=r"^[\w.+-]+$")]  # of files too
-    recipe: str
-    track: Literal["matched", "published"] = "matched"
-    paper: str = ""  # whose recipe a `published` table follows: how its sources' names begin in baselines/reported
-    models: dict[str, float]  # model -> the accuracy its dense network must reach
-    methods: list[str | dict[str, JsonValue]]
-    remove: dict[Kind, list[Amount]] = {}
-    data: str | None = None
-    seeds: Seeds | None = None
+    name: Annotated[str, Field(pattern=r"^[\w.+-]+$")]  # of its files too: letters, digits, . + -
+    recipe: str  # the name of a recipe of this file
+    track: Literal["matched", "published"] = "matched"  # matched: one recipe for all. published: a paper's own
+    paper: str = ""  # of a `published` table: how the names of its paper's files begin in baselines/reported
+    models: dict[str, float]  # model -> the accuracy (%) that its dense network must reach
+    methods: list[str | dict[str, JsonValue]]  # a name, or { name = …, as = …, OPTION = … }; "*": every method that can
+    remove: dict[Kind, list[Amount]] = {}  # weights, macs, params or channels = the shares that go
+    data: str | None = None  # another data set than the file's
+    seeds: Seeds | None = None  # other seeds than the file's
     gpus: Annotated[int, Field(gt=0)] = 1  # processes that train each cell together, a device each
-    about: str = ""
+    about: str = ""  # one sentence: what the table is for
 
 
 class Slurm(Spec):
@@ -47,22 +47,22 @@ class Slurm(Spec):
     account: str | None = None
     qos: str | None = None
     constraint: str | None = None
-    mem: str | None = None
+    mem: str | None = None  # memory of a job, as Slurm writes it
     time: Annotated[int, Field(ge=3)] | None = None  # minutes
-    cpus: Annotated[int, Field(gt=0)] = 1
+    cpus: Annotated[int, Field(gt=0)] = 1  # of a job
     gpus: bool = False  # whether a cell's GPUs are asked for
 
 
 class SuiteFile(Spec):
-    about: str
-    data: str
-    seeds: Seeds
-    threads: Annotated[int, Field(gt=0)] | None = None
+    about: str  # one sentence: what the suite shows
+    data: str  # a data set of `prunebench show datasets`; folder:NAME, shards:NAME
+    seeds: Seeds  # of every table that names none
+    threads: Annotated[int, Field(gt=0)] | None = None  # CPU threads of a cell, where --threads says nothing
     smoke: bool = False  # small cells, each checked by itself within a measured tolerance; else seeds against seeds
-    recipe: dict[str, dict[str, JsonValue]]
+    recipe: dict[str, dict[str, JsonValue]]  # [recipe.NAME]; `like = "OTHER"` starts from another one
     table: list[Table]
-    small: Small | None = None
-    slurm: Slurm = Slurm()
+    small: Small | None = None  # what `--tier small` changes
+    slurm: Slurm = Slurm()  # what to ask of a cluster
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ class Run(Work):
 
     @property
     def training_images(self) -> int:
-        """So many there are, what is held out for validation not counted."""
+        """How many training images there are, without those held out for validation."""
         return len(self.trainer.batches.train)
 
     @property
