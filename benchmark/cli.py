@@ -15,7 +15,7 @@ import typer
 from benchmark.commands import options as o
 from benchmark.commands import readers
 from benchmark.commands.output import print_report
-from benchmark.errors import UserError
+from benchmark.errors import UserError, visible
 
 app = typer.Typer(
     help="A reproducibility benchmark suite for neural-network pruning.",
@@ -257,6 +257,12 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # whoever reads has read enough: `prunebench status … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:  # a disk that is full, broken or read-only where nobody caught it
+        if error.strerror is None or "--debug" in (sys.argv if arguments is None else arguments):
+            raise
+        said = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        typer.echo(f"prunebench: {visible(said)}", err=True)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from benchmark.errors import Stopped, UserError
 
 STALE = 900.0  # seconds without a sign of life: longer than decoding, compiling or evaluating takes between two steps
+TORN = 20.0  # the same for a lease in which no holder can be read: its maker writes it in the moment of making it
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,8 @@ class Watch:
             return False
         if self._seen.get(path, (None, 0.0))[0] != changed:
             self._seen[path] = changed, time.monotonic()
-        return time.monotonic() - self._seen[path][1] > self.stale
+        patience = min(self.stale, TORN) if now.holder == NOBODY_KNOWN else self.stale
+        return time.monotonic() - self._seen[path][1] > patience
 
 
 def state(folder: Path) -> State:
@@ -187,7 +189,12 @@ def _create(path: Path, content: dict[str, Any]) -> bool:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x") as file:
-            file.write(json.dumps(content))
+            try:
+                file.write(json.dumps(content))
+                file.flush()
+            except OSError:
+                path.unlink()  # it is ours, and empty: others would wait for nobody
+                raise
     except FileExistsError:
         return False
     except OSError as error:

@@ -6,18 +6,19 @@ a shared folder: what each one does next it reads from the run folders alone.
 
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from benchmark.errors import NoData, Stopped, UserError
 from benchmark.launch.distributed import Died, train_together
-from benchmark.launch.lease import STALE, Holder, Lease, LeaseLost, Watch, state, why_failed
+from benchmark.launch.lease import STALE, Holder, Lease, LeaseLost, Watch, last_number, state, why_failed
 from benchmark.launch.progress import Display
 from benchmark.launch.shutdown import StopAsked
 from benchmark.launch.spec import Spec, is_due_afresh, note_begun, note_done
 from benchmark.records.matrix import as_asked
+from benchmark.records.record import Record
 from benchmark.records.store import Store, Stored
 from benchmark.runs import checkpoint
 from benchmark.runs.execute import Context, execute
@@ -38,6 +39,17 @@ class Summary:
     failed: dict[str, str] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
     stopped: str = ""
+
+
+class Leased(Store):
+    """Takes no record of a worker that was paused, between its last step and here, until another had its cell."""
+
+    def __init__(self, root: Path, lease: Lease) -> None:
+        super().__init__(root)
+        self.lease = lease
+
+    def add(self, record: Record, side: bytes, last_look: Callable[[], None] = lambda: None) -> Stored:
+        return super().add(record, side, lambda: self.lease.beat(every=0.0))
 
 
 def work(specs: list[Spec], context: Context, stop: StopAsked, display: Display, *, debug: bool = False) -> None:
@@ -141,7 +153,8 @@ def _run(
             if not (stored := finished(spec, context.store)):
                 raise RuntimeError("its processes ended well and left no record")
         else:
-            stored = execute(cell, replace(context, stop=stop, say=display.say, watch=alive), force=force)
+            leased = Leased(context.store.root, lease)
+            stored = execute(cell, replace(context, store=leased, stop=stop, say=display.say, watch=alive), force=force)
     except Died as died:
         lease.give_back("died", str(died))
         display.say(f"died     {cell.name}: {died}; going on from its checkpoint")
@@ -150,10 +163,13 @@ def _run(
     except Stopped:
         lease.give_back("interrupted")
     except Exception as error:
+        if last_number(folder) != lease.number:  # who has it now swept this one's files while it was paused
+            display.say(f"left     {cell.name}: taken over by another worker")
+            return
         if isinstance(error, NoData):
-            unusable[cell.data] = _why(error)
-        lease.give_back("failed", _why(error))
-        display.say(f"failed   {cell.name}: {_why(error)}")
+            unusable[cell.data] = _why(error, folder)
+        lease.give_back("failed", _why(error, folder))
+        display.say(f"failed   {cell.name}: {_why(error, folder)}")
         if debug:
             display.say(traceback.format_exc())
     else:
@@ -166,10 +182,12 @@ def _run(
         )
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, folder: Path) -> str:
     """One line; of an error that is nobody's message, with the last place in code that is not a library's."""
     if isinstance(error, UserError):
         return str(error)
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "site-packages" not in f.filename]
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    if isinstance(error, OSError) and error.strerror:  # of the system; a write that fails names no file
+        return f"{error.filename or folder}: {error.strerror}{where}"
     return f"{type(error).__name__}: {error}{where}"

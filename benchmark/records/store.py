@@ -85,12 +85,13 @@ class Store:
     def weights(self, weights_hash: str) -> Path:
         return self.root / "weights" / f"{weights_hash}.safetensors"
 
-    def add(self, record: Record, side: bytes) -> Stored:
-        """The side file first: a record never names what is not there."""
+    def add(self, record: Record, side: bytes, last_look: Callable[[], None] = lambda: None) -> Stored:
+        """The side file first: a record never names what is not there. `last_look` may still stop it."""
         folder = self.root / "records" / record.id
         write_safely(folder / f"{record.side}.side.gz", side)
         text = (json.dumps(record.model_dump(mode="json"), indent=1) + "\n").encode()
         path = folder / f"{hashlib.sha256(text).hexdigest()[:16]}.json"
+        last_look()
         write_safely(path, text)
         return Stored(record, path)
 
@@ -257,15 +258,19 @@ def write_safely(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-        _sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):  # a read-only folder refuses this too
             partial.unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written ({error.strerror}); what was there before is intact") from error
+    try:
+        _sync_folder(path.parent)
+    except OSError as error:
+        why = f"its folder cannot be synced ({error.strerror}); a power cut may undo it"
+        raise UserError(f"{path}: written, but {why}") from error
 
 
 def _sync_folder(folder: Path) -> None:
-    """The rename itself must survive a power cut; a folder that cannot be opened (NFS) is let be."""
+    """The rename itself must survive a power cut; where folders cannot be opened (not Linux), it is let be."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

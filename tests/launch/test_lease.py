@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.errors import UserError
 from benchmark.launch import lease as leases
 from benchmark.launch.lease import Holder, LeaseLost, Watch, state
 from tests.runs.forked import end_of, in_child
@@ -99,3 +100,28 @@ def test_a_lease_torn_by_a_kill_is_a_lease(tmp_path: Path) -> None:
     assert Watch(stale=60).claim(tmp_path, Holder.me("b")) is None
     watch = Watch(stale=0)
     assert watch.claim(tmp_path, Holder.me("b")) or watch.claim(tmp_path, Holder.me("b"))
+
+
+def test_a_torn_lease_is_taken_over_long_before_a_silent_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = 1000.0
+    monkeypatch.setattr(leases.time, "monotonic", lambda: clock)
+    (tmp_path / "lease.0001").write_text('{"host": "a", "pi')
+    watch = Watch()
+    assert watch.claim(tmp_path, Holder.me("b")) is None
+    clock += leases.TORN + 1
+    assert watch.claim(tmp_path, replace(Holder.me("b"), namespace="another machine", machine="another")) is not None
+    assert watch.claim(tmp_path, Holder.me("c")) is None
+    clock += leases.TORN + 1
+    assert watch.claim(tmp_path, Holder.me("c")) is None, "it can be read: it is waited for"
+
+
+def test_a_lease_that_cannot_be_written_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+
+        def full(content: object) -> str:
+            raise OSError(28, "No space left on device")
+
+        patch.setattr(leases.json, "dumps", full)
+        with pytest.raises(UserError, match=r"lease\.0001: cannot be written"):
+            Watch().claim(tmp_path, Holder.me("a"))
+    assert Watch().claim(tmp_path, Holder.me("b")) is not None

@@ -18,6 +18,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from benchmark.errors import UserError
 from benchmark.evidence.claims import Finding
 from benchmark.evidence.ledger import entries
 from benchmark.records.store import Store, Stored, pack_side
@@ -53,7 +54,7 @@ def build(tables: list[Table], found: list[Finding], store: Store, folder: Path)
         _replace(path, drawn)
     for old in _ours(folder) - written:
         old.unlink()  # of a run that is no longer in the store
-    (folder / CONTENTS).write_text("".join(f"{path.relative_to(folder).as_posix()}\n" for path in sorted(written)))
+    _write(folder / CONTENTS, "".join(f"{path.relative_to(folder).as_posix()}\n" for path in sorted(written)))
     return pages
 
 
@@ -150,7 +151,10 @@ def _write(path: Path, text: str) -> None:
 
 def _replace(path: Path, content: bytes) -> None:
     """A link that lies there is replaced, not followed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_symlink():
-        path.unlink()
-    path.write_bytes(content)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink():
+            path.unlink()
+        path.write_bytes(content)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
