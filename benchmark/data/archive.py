@@ -2,22 +2,32 @@
 
 import hashlib
 import lzma
+import os
 import shutil
+import stat
+import struct
 import tarfile
 import time
-import urllib.error
-import urllib.request
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
+from benchmark.data.download import BROKEN, download
 from benchmark.errors import Damaged, UserError
 
 CHUNK = 1 << 20
+# What the standard library says of archives that are damaged or made up.
+NO_ARCHIVE = (
+    *(tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, struct.error, EOFError, OSError),
+    *(ValueError, LookupError, OverflowError, RuntimeError, MemoryError),
+)
+TIMES, FREELY = 100, 2**30  # more than so many times its own size, and than so many bytes, is a bomb
+BLOCK, DEEPEST = 4096, 100  # bytes that the smallest file takes on a disk; folders in folders
+Member = tuple[str, bool, bool, int]  # name, a plain file, a folder, bytes
 WORKSHOP = ".making"
 
 
@@ -35,47 +45,29 @@ class Archive:
     def fetch(self, root: Path, *, offline: bool = False, tries: int = 4) -> Path:
         """The archive on disk, whole and checked. What is damaged is named and left where it lies."""
         path = root / self.file
+        if os.path.lexists(path) and not path.is_file():
+            raise Damaged(f"{path}: not a file; move it away to fetch it anew")
         if not path.is_file():
             if offline:
                 raise UserError(f"no {self.wanted} in {root}; --prepare fetches it, or put it there from {self.url}")
             self._download(path, tries)
-        if (found := md5_of(path)) != self.md5:
+        elif (found := md5_of(path)) != self.md5:
             what = f"{path}: md5 {found}, expected {self.md5}"
             raise Damaged(f"{what}; not used, not deleted: move it away to fetch it anew")
         return path
 
     def _download(self, path: Path, tries: int) -> None:
+        """It gets its name only when it is the right file: what a server sent instead would stand in the way."""
         with aside(path) as partial:
-            for wait in range(tries):
-                try:
-                    self._append_rest(partial)
-                    break
-                except (urllib.error.URLError, OSError, TimeoutError) as error:
-                    if wait == tries - 1:
-                        raise UserError(
-                            f"no {self.wanted} in {path.parent} and it cannot be downloaded ({error}); "
-                            f"fetch {self.url} and put it there"
-                        ) from error
-                    time.sleep(2**wait * 0.5)
-
-    def _append_rest(self, partial: Path) -> None:
-        """Ask for what is missing; a server that sends everything again starts the file again."""
-        have = partial.stat().st_size if partial.exists() else 0
-        request = urllib.request.Request(self.url, headers={"Range": f"bytes={have}-"} if have else {})
-        try:
-            answer = urllib.request.urlopen(request, timeout=30)
-        except urllib.error.HTTPError as error:
-            if error.code == 416 and have:  # nothing is missing
-                return
-            raise
-        with answer, partial.open("ab" if answer.status == 206 else "wb") as file:
-            expected = answer.headers.get("Content-Length")
-            got = 0
-            while chunk := answer.read(CHUNK):
-                file.write(chunk)
-                got += len(chunk)
-            if expected is not None and got != int(expected):
-                raise OSError(f"the connection broke after {got} of {expected} bytes")
+            try:
+                download(self.url, partial, tries)
+            except BROKEN as error:
+                raise UserError(
+                    f"no {self.wanted} in {path.parent} and it cannot be downloaded ({error}); "
+                    f"fetch {self.url} and put it there"
+                ) from error
+            if (found := md5_of(partial)) != self.md5:
+                raise Damaged(f"{self.url}: what came has md5 {found}, expected {self.md5}; not kept")
 
 
 @contextmanager
@@ -84,7 +76,9 @@ def aside(final: Path) -> Iterator[Path]:
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         _sweep(final)
-        workshop = TemporaryDirectory(prefix=f".{final.name}.", suffix=WORKSHOP, dir=final.parent)
+        workshop = TemporaryDirectory(
+            prefix=f".{final.name}.", suffix=WORKSHOP, dir=final.parent, ignore_cleanup_errors=True
+        )
     except OSError as error:
         raise UserError(f"{final}: cannot be made ({error.strerror})") from error
     with workshop:
@@ -92,9 +86,9 @@ def aside(final: Path) -> Iterator[Path]:
         yield made
         try:
             made.replace(final)
-        except OSError:  # a folder is there: another process was faster
+        except OSError as error:  # a folder is there: another process was faster
             if not final.is_dir():
-                raise
+                raise UserError(f"{final}: cannot be made ({error.strerror}); what is there was left") from error
 
 
 def _sweep(final: Path) -> None:
@@ -106,29 +100,88 @@ def _sweep(final: Path) -> None:
 
 
 def md5_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    except OSError as error:
+        raise Damaged(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def extract(archive: Path, to: Path) -> None:
-    """Unpack a tar or zip; a member that would land outside stops it before anything is written."""
+    """Unpack a tar or zip of plain files and folders; anything else in it stops it before anything is written."""
+    if not archive.is_file():
+        raise Damaged(f"{archive}: not a file")
     try:
-        if zipfile.is_zipfile(archive):
+        # by its name: a tar that holds a zip as its last file looks like one
+        if archive.suffix == ".zip":
             with zipfile.ZipFile(archive) as pack:
-                _refuse_escapes(archive, pack.namelist(), to)
+                _check(archive, _in_zip(pack), to)
+                to.mkdir(parents=True, exist_ok=True)
                 pack.extractall(to)
         else:
-            with tarfile.open(archive) as tar:
-                _refuse_escapes(archive, tar.getnames(), to)
-                tar.extractall(to, filter="data")
-                while tar.fileobj and tar.fileobj.read(CHUNK):  # to its end, where gzip keeps its checksum
-                    pass
-    except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
+            with tarfile.open(archive, tarinfo=_Header) as tar:
+                _check(archive, ((m.name, m.isreg() and not m.issparse(), m.isdir(), m.size) for m in tar), to)
+                _check_end(tar)
+                to.mkdir(parents=True, exist_ok=True)
+                tar.extractall(to, filter=_timeless)
+    except NO_ARCHIVE as error:
         raise Damaged(f"{archive}: cannot be unpacked ({error}); not used, not deleted") from error
 
 
-def _refuse_escapes(archive: Path, names: list[str], to: Path) -> None:
-    base = to.resolve()
-    for name in names:
-        if not (base / name).resolve().is_relative_to(base):
+def _in_zip(pack: zipfile.ZipFile) -> Iterator[Member]:
+    for member in pack.infolist():
+        special = stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR)
+        yield member.orig_filename, not special and not member.is_dir(), member.is_dir(), member.file_size
+
+
+def _check(archive: Path, members: Iterable[Member], to: Path) -> None:
+    """Asked of one member after the other: to list a bomb to its end takes as long as to unpack it."""
+    home = next(folder for folder in to.absolute().parents if folder.is_dir())
+    free, most = shutil.disk_usage(home).free, max(FREELY, TIMES * archive.stat().st_size)
+    seen: dict[PurePosixPath, bool] = {}
+    size = 0
+    for name, is_file, is_folder, length in members:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
             raise Damaged(f"{archive}: {name!r} would be written outside {to}; not used")
+        if not (is_file or is_folder) or length < 0 or "\0" in name or len(path.parts) > DEEPEST:
+            raise Damaged(f"{archive}: cannot be unpacked ({name[:99]!r} is a link, a device or no name); not used")
+        if path in seen and not (is_folder and seen[path]):
+            raise Damaged(f"{archive}: {name!r} stands in it twice; not used")
+        seen[path] = is_folder
+        size += max(length, BLOCK)
+        if size > min(free, most):
+            why = f"more than {free / 2**30:.1f} GiB, which are free" if size > free else f"over {TIMES} times its size"
+            raise Damaged(f"{archive}: would unpack to {why}; not used: unpack it yourself if it is meant to")
+
+
+class _Header(tarfile.TarInfo):
+    """Of a tar, refused while it is read: what would fill the memory before there is a member to ask about."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
+        found = super().frombuf(buf, encoding, errors)
+        if found.size < 0 or (found.size > CHUNK and found.type in b"xgXLK"):
+            raise tarfile.ReadError(f"a header of {found.size} bytes")
+        return found
+
+    def _map(self, *_: object) -> None:
+        raise tarfile.ReadError("it holds a sparse file")
+
+    _proc_sparse = _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _map
+
+
+def _check_end(tar: tarfile.TarFile) -> None:
+    """The library takes a header that it cannot read for the end, and would leave out all that follows."""
+    assert tar.fileobj
+    tar.fileobj.seek(tar.offset)
+    if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError("it breaks off, or a header is damaged")
+    while rest := tar.fileobj.read(CHUNK):  # to its very end, where gzip keeps its checksum
+        if rest.strip(b"\0"):
+            raise tarfile.ReadError("more follows after its end")
+
+
+def _timeless(member: tarfile.TarInfo, to: str) -> tarfile.TarInfo | None:
+    """Nothing asks when a file was changed, and a made-up time cannot be set."""
+    return tarfile.data_filter(member.replace(mtime=0, deep=False), to)

@@ -81,8 +81,11 @@ def _source(place: Place, archive: Archive, instead: tuple[str, ...]) -> Path:
     """The archive, else the first of the other forms that is there; where nothing is, the archive is fetched."""
     if not (place.root / archive.file).is_file():
         for name in instead:
-            if (place.root / name).exists():
-                return place.root / name
+            path = place.root / name
+            if path.exists():
+                if name.endswith("/") and not path.is_dir():
+                    raise Damaged(f"{path}: not a folder; not used, not deleted")
+                return path
     return archive.fetch(place.root, offline=place.offline)
 
 

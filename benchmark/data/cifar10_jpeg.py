@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmark import dataset
 from benchmark.data.folder import find_tree
 from benchmark.data.images import CIFAR10, Images, Place, cached
-from benchmark.data.tree import classes_in, decode, decoder, listing
+from benchmark.data.tree import SUFFIXES, classes_in, decode, decoder, listing
 from benchmark.errors import Damaged
 
 MANIFEST = "f10d4c9e536a564f17fa5e8d68ba087d1235e60cd1f21700e11ff43f0647bbb0"
@@ -34,6 +34,7 @@ def cifar10_jpeg(place: Place) -> Images:
 
 def manifest(tree: Path) -> str:
     """sha256 over the sorted lines `sha256(file)  path`."""
-    files = sorted(tree.rglob("*.jpg"), key=lambda path: path.relative_to(tree).as_posix())
+    images = (path for path in tree.rglob("*") if path.suffix.lower() in SUFFIXES)  # whatever would be read
+    files = sorted(images, key=lambda path: path.relative_to(tree).as_posix())
     lines = (f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.relative_to(tree).as_posix()}\n" for p in files)
     return hashlib.sha256("".join(lines).encode()).hexdigest()

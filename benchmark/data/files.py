@@ -7,6 +7,8 @@ the smallest of the scales its format offers that is still large enough (Pillow'
 
 import io
 import math
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,7 +21,12 @@ from benchmark.errors import Damaged
 
 Pixels = npt.NDArray[np.uint8]
 Box = tuple[float, float, float, float]
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what Pillow raises over broken files
+# What Pillow raises over broken files.
+UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, Image.DecompressionBombError, EOFError, LookupError, TypeError),
+    *(AttributeError, ArithmeticError, struct.error, zlib.error, NotImplementedError),
+)
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")  # whatever the name says; an EPS would start another program
 MARGIN = 256 / 224  # what evaluation decodes around the square it looks at
 AREA, SIDES, TRIES = (0.08, 1.0), (3 / 4, 4 / 3), 10
 
@@ -48,16 +55,19 @@ class Shards:
     """Files that hold many JPEGs each, one after the other."""
 
     paths: tuple[Path, ...]
-    where: npt.NDArray[np.int64]  # of each image: shard, offset, length
+    where: npt.NDArray[np.int64]  # of each image: shard, offset, length, CRC-32
 
     def read(self, index: int) -> bytes:
-        shard, offset, length = (int(number) for number in self.where[index])
+        shard, offset, length, crc = (int(number) for number in self.where[index])
         with self.paths[shard].open("rb") as file:
             file.seek(offset)
-            return file.read(length)
+            data = file.read(length)
+        if zlib.crc32(data) != crc:
+            raise OSError("not the bytes that were written")
+        return data
 
     def name(self, index: int) -> str:
-        shard, offset, _ = self.where[index]
+        shard, offset, *_ = self.where[index]
         return f"{self.paths[int(shard)]} at byte {offset}"
 
 
@@ -99,7 +109,7 @@ class Files:
     def _open(self, place: int) -> Image.Image:
         index = int(self.chosen[place])
         try:
-            return Image.open(io.BytesIO(self.source.read(index)))
+            return Image.open(io.BytesIO(self.source.read(index)), formats=FORMATS)
         except UNREADABLE as error:
             raise Damaged(f"{self.source.name(index)}: cannot be decoded ({error})") from error
 
@@ -112,11 +122,18 @@ class Files:
         left, top, right, bottom = box
         inside = (max(0.0, left), max(0.0, top), min(float(image.width), right), min(float(image.height), bottom))
         try:
-            resized = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box=inside)
+            resized = rgb(image).resize((size, size), Image.Resampling.BILINEAR, box=inside)
         except UNREADABLE as error:  # a file that ends early is found out only now
             name = self.source.name(int(self.chosen[place]))
             raise Damaged(f"{name}: cannot be decoded ({error})") from error
         return np.asarray(resized).transpose(2, 0, 1)
+
+
+def rgb(image: Image.Image) -> Image.Image:
+    """Pillow makes white of every grey above 255."""
+    if image.mode[0] in "IF":
+        raise ValueError("more than 8 bits a pixel in one channel; save it with 8")
+    return image.convert("RGB")
 
 
 def window(width: int, height: int, draw: np.random.Generator) -> Box:

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmark import dataset
 from benchmark.data.archive import aside, extract
 from benchmark.data.images import IMAGENET, Images, Place, cached
-from benchmark.data.tree import classes_in, decode, decoder, in_files, listing, signature
+from benchmark.data.tree import changed, classes_in, decode, decoder, in_files, listing, signature
 from benchmark.errors import UserError
 from benchmark.plan.canonical import canonical
 
@@ -34,7 +34,9 @@ def folder(place: Place) -> Images:
         images, labels = decode(test_files, place.size)
         return Images(train, train_labels, images, labels, classes, IMAGENET, decoder())
 
-    return cached(place, {"data": place.argument, "size": place.size, "decoder": decoder(), "files": listed}, build)
+    when = hashlib.sha256(canonical([changed(train_files), changed(test_files)]).encode()).hexdigest()
+    key = {"data": place.argument, "size": place.size, "decoder": decoder(), "files": listed, "changed": when}
+    return cached(place, key, build)
 
 
 def parts_of(tree: Path) -> tuple[Path, Path]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import tokenize
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,16 @@ import numpy.typing as npt
 
 from benchmark.data.files import Files
 from benchmark.errors import Damaged, UserError
-from benchmark.plan.canonical import canonical
+from benchmark.plan.canonical import canonical, digest
 from benchmark.records.store import write_safely
 
 Bytes = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
+# What a cache makes the readers of JSON and arrays raise when it is not one of ours.
+NO_CACHE = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, EOFError),
+    *(ArithmeticError, RecursionError, MemoryError, SyntaxError, tokenize.TokenError),
+)
 PARTS = ("train", "train_labels", "test", "test_labels")
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -102,13 +108,55 @@ def cached(place: Place, key: dict[str, Any], build: Callable[[], Images]) -> Im
         sums = {part: _write(folder / f"{part}.npy", getattr(images, part)) for part in PARTS}
         head: dict[str, Any] = {"key": key, "sums": sums, "classes": images.classes}
         head |= {"normalise": images.normalise, "decoder": images.decoder}
-        write_safely(about, json.dumps(head, indent=1).encode())
+        write_safely(about, sealed(head))
         return images
-    head = json.loads(about.read_text())
-    arrays = {part: _read(folder / f"{part}.npy", head["sums"][part]) for part in PARTS}
-    mean, std = head["normalise"]
-    four = (arrays["train"], arrays["train_labels"], arrays["test"], arrays["test_labels"])
-    return Images(*four, tuple(head["classes"]), (tuple(mean), tuple(std)), head["decoder"])
+    try:
+        head = unsealed(about.read_bytes())
+        if head["key"] != json.loads(canonical(key)):
+            raise ValueError("it is another set's")
+        train, train_labels, test, test_labels = (_read(folder / f"{part}.npy", head["sums"][part]) for part in PARTS)
+        mean, std = head["normalise"]
+        normalise = tuple(map(float, mean)), tuple(map(float, std))
+        images = Images(
+            train, train_labels, test, test_labels, tuple(head["classes"]), normalise, str(head["decoder"])
+        )  # fmt: skip
+        _check(images)
+    except NO_CACHE as error:
+        raise Damaged(
+            f"{about}: not what was written there ({error}); delete the folder {folder} to decode again"
+        ) from error
+    return images
+
+
+def sealed(head: dict[str, Any]) -> bytes:
+    """As JSON, with its own sum."""
+    return json.dumps(head | {"sum": digest(head)}, indent=1).encode()
+
+
+def unsealed(text: bytes) -> dict[str, Any]:
+    """Heads of before there was a sum name five things and nothing else."""
+    head: dict[str, Any] = json.loads(text)
+    found = head.pop("sum", None)
+    if found != digest(head) and not (
+        found is None and head.keys() == {"key", "sums", "classes", "normalise", "decoder"}
+    ):
+        raise ValueError("its own sum is another")
+    return head
+
+
+def _check(images: Images) -> None:
+    """Sums say that a file is what was written, not that it was written here."""
+    shapes, classes = set(), len(images.classes)
+    for x, y in ((images.train, images.train_labels), (images.test, images.test_labels)):
+        if isinstance(x, Files) or x.dtype != np.uint8 or x.ndim != 4:
+            raise ValueError("images are not n × channels × height × width of uint8")
+        if y.dtype != np.int64 or y.shape != x.shape[:1] or not np.isin(y, np.arange(classes)).all():
+            raise ValueError(f"labels are not one of {classes} classes for each image")
+        shapes.add(x.shape[1:])
+    if len(shapes) > 1 or {len(part) for part in images.normalise} != {images.channels}:
+        raise ValueError("training and test images, or their channels, differ")
+    if not all(isinstance(name, str) for name in images.classes):
+        raise ValueError("names of classes are not text")
 
 
 def _write(path: Path, array: npt.NDArray[Any]) -> str:

@@ -6,19 +6,21 @@ is), JPEG of quality 92. They are other images than the tree's, so they are a da
 
 import hashlib
 import io
-import json
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from benchmark import dataset
 from benchmark.data.archive import aside
-from benchmark.data.files import UNREADABLE, Files, Shards
+from benchmark.data.files import FORMATS, UNREADABLE, Files, Shards, rgb
 from benchmark.data.folder import find_tree, parts_of
-from benchmark.data.images import IMAGENET, Images, Labels, Place
+from benchmark.data.images import IMAGENET, NO_CACHE, Images, Labels, Place, sealed, unsealed
 from benchmark.data.tree import Listed, classes_in, decoder, listing
 from benchmark.errors import Damaged, UserError
 from benchmark.records.store import write_safely
@@ -38,22 +40,40 @@ def shards(place: Place) -> Images:
         _make(find_tree(place), folder, place.skip)
     if not place.stream:
         raise UserError(f'shards:{place.argument} is read as it is wanted: augment = ["resized_crop", …] and a size')
-    text = (folder / "index.json").read_bytes()
-    index = json.loads(text)
-    train, test = (_read(folder, part, index) for part in ("train", "test"))
+    try:
+        text = (folder / "index.json").read_bytes()
+        index = unsealed(text)
+        train, test = (_read(folder, part, index) for part in ("train", "test"))
+        classes, left_out = tuple(map(str, index["classes"])), tuple(map(str, index["left out"]))
+    except NO_CACHE as error:
+        raise Damaged(f"{folder}: not what was written there ({error}); delete it to make it again") from error
     listed = f"shards {hashlib.sha256(text).hexdigest()[:16]}"
-    left_out = tuple(index["left out"])
-    return Images(*train, *test, tuple(index["classes"]), IMAGENET, decoder(), listed=listed, left_out=left_out)
+    return Images(*train, *test, classes, IMAGENET, decoder(), listed=listed, left_out=left_out)
 
 
-def _read(folder: Path, part: str, index: dict[str, dict[str, dict[str, int]]]) -> tuple[Files, Labels]:
+def _read(folder: Path, part: str, index: dict[str, Any]) -> tuple[Files, Labels]:
     sizes = index[part]["shards"]
     for name, size in sizes.items():
         if not (folder / name).is_file() or (folder / name).stat().st_size != size:
             raise Damaged(f"{folder / name}: not the {size} bytes that were written; delete {folder} to make it again")
-    table = np.load(folder / f"{part}.npy", allow_pickle=False)
-    source = Shards(tuple(folder / name for name in sizes), table[:, :3])
-    return Files(source, np.arange(len(table))), table[:, 3]
+    written = (folder / f"{part}.npy").read_bytes()
+    if hashlib.sha256(written).hexdigest() != index[part]["table"]:
+        raise ValueError(f"{part}.npy has another sum")
+    table: npt.NDArray[np.int64] = np.load(io.BytesIO(written), allow_pickle=False)
+    paths = tuple(folder / Path(name).name for name in sizes)
+    _check(table, list(sizes.values()), len(index["classes"]))
+    return Files(Shards(paths, table[:, :4]), np.arange(len(table))), table[:, 4]
+
+
+def _check(table: npt.NDArray[np.int64], sizes: list[int], classes: int) -> None:
+    """Whoever can write the sum can write what it is of."""
+    if table.dtype != np.int64 or table.ndim != 2 or table.shape[1] != 5 or not len(table):
+        raise ValueError("its table has another form")
+    shard, offset, length, _, label = table.T
+    if not (np.isin(shard, np.arange(len(sizes))).all() and np.isin(label, np.arange(classes)).all()):
+        raise ValueError("its table names a shard or a class that is not there")
+    if (offset < 0).any() or (length < 0).any() or (length > np.array(sizes)[shard] - offset).any():
+        raise ValueError("its table leads out of a shard")
 
 
 def _make(tree: Path, folder: Path, skip: int) -> None:
@@ -64,19 +84,21 @@ def _make(tree: Path, folder: Path, skip: int) -> None:
         left_out: list[str] = []
         index: dict[str, object] = {"classes": classes, "short": SHORT, "quality": QUALITY, "decoder": decoder()}
         for part, where in (("train", train), ("test", test)):
-            index[part] = {"shards": _write(made, part, listing(where, classes), left_out)}
+            sizes = _write(made, part, listing(where, classes), left_out)
+            table = hashlib.sha256((made / f"{part}.npy").read_bytes()).hexdigest()
+            index[part] = {"shards": sizes, "table": table}
         if len(left_out) > skip:
             raise Damaged(
                 f"{len(left_out)} images cannot be decoded, {', '.join(left_out[:3])}{' …' if left_out[3:] else ''}; "
                 f"--skip-corrupt N leaves out as many as N, and names them in the index"
             )
-        write_safely(made / "index.json", json.dumps(index | {"left out": left_out}, indent=1).encode())
+        write_safely(made / "index.json", sealed(index | {"left out": left_out}))
 
 
 def _write(folder: Path, part: str, files: Listed, left_out: list[str]) -> dict[str, int]:
     """Shards of one part, and where each image lies in them; name of each shard -> its length."""
     sizes: dict[str, int] = {}
-    table: list[tuple[int, int, int, int]] = []
+    table: list[tuple[int, int, int, int, int]] = []
     name = ""
     for path, label, small in _small(files):
         if not small:
@@ -87,7 +109,7 @@ def _write(folder: Path, part: str, files: Listed, left_out: list[str]) -> dict[
             sizes[name] = 0
         with (folder / name).open("ab") as file:
             file.write(small)
-        table.append((len(sizes) - 1, sizes[name], len(small), label))
+        table.append((len(sizes) - 1, sizes[name], len(small), zlib.crc32(small), label))
         sizes[name] += len(small)
     if not table:
         raise Damaged(f"none of the {len(files)} images of the {part} part can be decoded, the first: {files[0][0]}")
@@ -105,18 +127,19 @@ def _small(files: Listed) -> Iterator[tuple[Path, int, bytes]]:
 
 
 def make_small(path: Path) -> bytes:
+    """Empty where it cannot be decoded, or is longer than a JPEG can be."""
+    out = io.BytesIO()
     try:
-        with Image.open(path) as image:
+        with path.open("rb") as raw, Image.open(raw, formats=FORMATS) as image:
             scale = min(image.size) / SHORT
             if scale >= 2:
                 image.draft("RGB", (int(image.width / scale), int(image.height / scale)))
-            whole = image.convert("RGB")
+            whole = rgb(image)
+        short = min(whole.size)
+        if short > SHORT:
+            width, height = (max(SHORT, round(side * SHORT / short)) for side in whole.size)
+            whole = whole.resize((width, height), Image.Resampling.BILINEAR)
+        whole.save(out, "JPEG", quality=QUALITY)
     except UNREADABLE:
         return b""
-    short = min(whole.size)
-    if short > SHORT:
-        width, height = (max(SHORT, round(side * SHORT / short)) for side in whole.size)
-        whole = whole.resize((width, height), Image.Resampling.BILINEAR)
-    out = io.BytesIO()
-    whole.save(out, "JPEG", quality=QUALITY)
     return out.getvalue()

@@ -39,12 +39,16 @@ def cases(what: str, default: int, full: int) -> Iterator[tuple[int, random.Rand
         yield number, random.Random(f"{SEED} {what} {number}")
 
 
+class Hang(BaseException):
+    """No `except Exception`, and no `except OSError` as for a TimeoutError, may take it for an answer."""
+
+
 @contextmanager
 def soon(what: object, seconds: int = HANG) -> Iterator[None]:
     """Whatever takes longer is a hang, and a failure."""
 
     def late(signum: int, frame: FrameType | None) -> None:
-        raise TimeoutError(f"more than {seconds} s: {what}")
+        raise Hang(f"more than {seconds} s: {what}")
 
     before = signal.signal(signal.SIGALRM, late)
     signal.alarm(seconds)
