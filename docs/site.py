@@ -58,7 +58,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return f"![{match[2]}]({'../' * page.file.src_uri.count('/')}pictures/{path.name})"
         return f"[{match[2]}]({config.repo_url}/blob/main/{path})" if config.repo_url else f"{match[2]} (`{path}`)"
 
-    return LINK.sub(link, markdown)
+    return LINK.sub(link, markdown.replace("](decisions)", "](decisions/index.md)"))  # a folder is no page
 
 
 def commands() -> str:

@@ -24,7 +24,7 @@ from benchmark.records.store import Store, write_safely
 
 SIGNAL_BEFORE = 15  # seconds before the limit when Slurm says so
 ARRAY = 1000  # tasks in one array: Slurm's own limit, unless it is told otherwise
-REQUEUES = 1000  # a pre-empted cell is never given up for that
+REQUEUES = 1000  # a preempted cell is never given up for that
 
 
 class Job:
