@@ -1,6 +1,8 @@
 """AGP, automated gradual pruning: fast at first, then ever more slowly, along a cubic.
 
-Paper:     Zhu and Gupta, arXiv 1710.01878 (2017). Baseline of One-Cycle Pruning: from 20 % of the
+In tables: AGP
+Paper:     Zhu, Gupta, "To prune, or not to prune: exploring the efficacy of pruning for model
+           compression", arXiv 1710.01878 (2017). Baseline of One-Cycle Pruning: from 20 % of the
            budget to its end.
 Expected:  the One-Cycle blog's ResNet-18 on Imagenette, 95 %: 77.1 %.
 """

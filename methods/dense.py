@@ -1,5 +1,6 @@
 """The network as it is, trained along the whole schedule: the reference of every row.
 
+In tables: Dense
 Expected: the accuracy floor that its table states; below it every row of the table is flagged.
 """
 

@@ -1,5 +1,6 @@
 """Control: the dense network, trained longer. If it gains, the reference of the table was not done.
 
+In tables: Dense, longer
 Expected:  a little above `dense`; papers that fine-tune on top of a full training compare with this.
 """
 

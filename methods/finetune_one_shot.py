@@ -1,5 +1,6 @@
 """Pretrain, prune once, fine-tune: the usual pipeline that one-cycle methods are measured against.
 
+In tables: One-shot + fine-tuning
 The pretraining is a dense cell of its own, with `pretrain` of the epochs and the whole schedule
 squeezed into them; its hours count. Fine-tuning goes along the rest of the recipe's schedule, where
 the learning rate is low already.

@@ -1,5 +1,6 @@
 """Group-norm sparse learning: push whole groups of weak channels towards zero, then cut, then fine-tune.
 
+In tables: Group sparsity
 Paper:     Fang, Ma, Song, Mi, Wang, "DepGraph: Towards Any Structural Pruning", CVPR 2023.
 Removes:   channel groups; the penalty on channel k is 2^(4 (max - I_k) / (max - min)), I the group's norm.
 Expected:  ResNet-56, CIFAR-10, 2.13 times fewer MACs: 93.77 % from a dense 93.53 % (Torch-Pruning's

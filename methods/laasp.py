@@ -1,5 +1,6 @@
 """LAASP: again and again remove the filters whose absence hurts the loss least, whatever criterion found them.
 
+In tables: LAASP
 Paper:     Ghimire, Lee, Kim, "Loss-Aware Automatic Selection of Structured Pruning Criteria for Deep
            Neural Network Acceleration", Image and Vision Computing 136 (2023) 104745; arXiv 2506.20152.
 Claim:     choosing among criteria by the loss beats any single one; ResNet-56/110 lose half their

@@ -1,5 +1,6 @@
 """OCSPruner: train from scratch, watch which sub-network a cut would leave, cut once it no longer changes.
 
+In tables: OCSPruner
 Paper:     Ghimire, Kil, Jeong, Park, Kim, "One-cycle Structured Pruning with Stability Driven
            Structure Search", arXiv 2501.13439 (2025); WACV 2026.
 Claim:     one training run, cut at the stable epoch, is as accurate as pretrain-prune-finetune at

@@ -1,6 +1,8 @@
 """One-Cycle Pruning: one training run, its sparsity rising along a logistic curve from the first step.
 
-Paper:     Hubens, Mancas, Gosselin, Preda, Zaharia, arXiv 2107.02086 (2021).
+In tables: One-Cycle
+Paper:     Hubens, Mancas, Gosselin, Preda, Zaharia, "One-Cycle Pruning: Pruning ConvNets Under a Tight
+           Training Budget", arXiv 2107.02086 (2021).
 Claim:     within one fixed budget it beats one-shot, iterative and AGP pruning at 80, 90 and 95 %.
 Removes:   single convolution weights, smallest magnitude first, the same share in every layer.
 Expected:  no table of the paper could be read. The first author's blog (ResNet-18, Imagenette at

@@ -1,5 +1,6 @@
 """One-shot pruning: train, remove everything at once, train on; a single run of the same budget.
 
+In tables: One-shot
 Baseline of One-Cycle Pruning (arXiv 2107.02086). The authors' blog prunes after 40 % of the budget
 ("empirically best"); what the paper itself used could not be read.
 Expected:  the blog's ResNet-18 on Imagenette, 95 %: 75.5 % (with a constant learning rate).

@@ -1,5 +1,6 @@
 """Pruning at initialisation: cut before the first step, then train what is left. The other end of every sweep.
 
+In tables: Pruning at init
 Criteria:  scaled_square (OCSPruner's saliency, here of weights that have learnt nothing), snip (Lee,
            Ajanthan, Torr, ICLR 2019: how much the loss would change, summed over a channel), random.
 Expected:  OCSPruner's authors, ResNet-56, CIFAR-10, -50 % MACs: 93.41 % at epoch 0 (three runs),

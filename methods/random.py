@@ -1,5 +1,6 @@
 """Random pruning: what one-shot pruning gives when the ranking knows nothing. A control.
 
+In tables: Random
 Whatever a criterion is worth shows against this row. Scores are drawn once a layer, by the seed.
 """
 

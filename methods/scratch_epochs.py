@@ -1,5 +1,6 @@
 """Control: the widths that another method found, trained from scratch for the same number of epochs.
 
+In tables: From scratch, same epochs
 After Liu et al., "Rethinking the Value of Network Pruning", ICLR 2019 (Scratch-E). Only the widths
 are taken: which channels of the initial weights fill them has nothing to do with what was kept.
 Expected:  if this row equals the method's, the method found a width and nothing else.

@@ -21,7 +21,14 @@ from benchmark.training.environment import Environment, prepare
 torch.set_num_threads(1)
 
 
-LACKING = ("no Slurm", "a Slurm of one's own", "needs the right to mount", "no Chromium", "torch.compile needs")
+LACKING = (
+    "no Slurm",
+    "a Slurm of one's own",
+    "needs the right to mount",
+    "no Chromium",
+    "no pdflatex",
+    "torch.compile needs",
+)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,6 +8,7 @@ import typer
 
 from benchmark.commands import options as o
 from benchmark.commands.output import print_report
+from benchmark.errors import UserError
 
 app = typer.Typer()
 
@@ -16,6 +17,7 @@ app = typer.Typer()
 def table(
     suite: Annotated[str, typer.Argument(help="A suite's name, a TOML file, or all.", autocompletion=o.suite_names)],
     format: Annotated[str, typer.Option("--format", help="md, tex or csv; nothing: all three into OUT/tables.")] = "",
+    standalone: Annotated[bool, typer.Option("--standalone", help="A LaTeX document that compiles as it is.")] = False,
     tier: o.Tier = "full",
     set: o.Sets = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where OUT/tables differs.")] = False,
@@ -25,7 +27,11 @@ def table(
     """Build the tables of a suite from its records."""
     gc.disable()
     from benchmark.commands.table import check_table, make_table
+    from benchmark.report.rendering import WHOLE
 
+    if standalone and format not in ("", "tex"):
+        raise UserError(f"--standalone is LaTeX, and --format {format} is not")
+    format = WHOLE if standalone else format
     make = check_table if check else make_table
     typer.echo(make(suite, format, tier, tuple(set or ()), out, tuple(methods or ())), nl=False)
 

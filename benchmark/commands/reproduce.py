@@ -13,9 +13,12 @@ from benchmark.plan.suite_file import Suite, read
 from benchmark.records.matrix import Entry
 from benchmark.records.rows import Row
 from benchmark.records.store import Store
+from benchmark.report.columns import accuracy, removed
 from benchmark.report.footnotes import Footnotes, in_markdown
+from benchmark.report.markdown import md_grid, md_notes
+from benchmark.report.rendering import render
 from benchmark.report.reported_columns import beside
-from benchmark.report.table import Grid, Table, accuracy, md_grid, md_notes, removed, render, tables_of
+from benchmark.report.table import Grid, Table, tables_of
 from benchmark.report.verdicts import as_markdown
 from benchmark.runs.estimate import estimate
 

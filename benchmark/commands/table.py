@@ -14,8 +14,10 @@ from benchmark.plan.suite_file import known, read
 from benchmark.records.code import code_of
 from benchmark.records.rows import Row
 from benchmark.records.store import Store, write_safely
+from benchmark.report.names import bibliography
 from benchmark.report.pictures import Picture, pictures_of
-from benchmark.report.table import FORMATS, Table, render, tables_of
+from benchmark.report.rendering import FORMATS, render
+from benchmark.report.table import Table, tables_of
 
 DRAWING = "benchmark.report.figures"
 ALL = "all"  # every suite and tier that has records
@@ -113,4 +115,7 @@ def _products(found: Tables, out: Path, artist: Executor) -> dict[Path, bytes]:
         for stem, tables in found.items()
         for each in FORMATS
     }
+    for stem, tables in found.items():
+        if papers := bibliography(row.label for table in tables for row in table.rows):
+            products[out / "tables" / f"{stem}.bib"] = papers.encode()
     return products | {out / "figures" / file: svg for file, svg in figures.result().items()}

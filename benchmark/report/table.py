@@ -1,25 +1,114 @@
-"""A table in the paper's shape, as Markdown, LaTeX or CSV. Equal records give equal bytes."""
+"""A table in the paper's shape, as Markdown, LaTeX, CSV or Parquet. Equal records give equal bytes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import fmean
+from functools import cached_property
 
-from benchmark.errors import UserError
 from benchmark.plan.cell import CHANNEL_KINDS
 from benchmark.plan.suite import Planned
 from benchmark.plan.suite_file import Suite
 from benchmark.plan.suite_file import Table as TableSpec
-from benchmark.records.flags import reached
-from benchmark.records.rows import Row, rows_of, timed
+from benchmark.records.flags import Flag
+from benchmark.records.rows import Row, rows_of
 from benchmark.records.store import Store
-from benchmark.report.footnotes import Footnotes, in_latex, in_markdown
+from benchmark.report.columns import (
+    NONE,
+    Column,
+    Ranks,
+    accuracy,
+    beside_accuracy,
+    beside_hours,
+    cost_columns,
+    number,
+    paper_columns,
+    ranks,
+    removed,
+    unit,
+    usual_n,
+)  # fmt: skip
+from benchmark.report.names import title
 from benchmark.report.reported_columns import beside
-from benchmark.report.table_csv import csv_of
 
 Grid = list[list[str]]
-FORMATS = ("md", "tex", "csv")
-NONE = "–"
-PARTS = "= pretrain + train + search + recover"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one cell of a table says; each format writes it in its own way."""
+
+    text: str
+    flags: tuple[Flag, ...] = ()  # whose letters stand beside it
+    rank: int = 0  # 1: best, 2: second best
+    cite: str = ""  # the method whose paper is cited
+
+
+@dataclass(frozen=True)
+class Block:
+    """The rows of one data set and network."""
+
+    table: "Table"
+    data: str
+    model: str
+    rows: list[Row]
+
+    @cached_property
+    def sorted(self) -> list[Row]:
+        """By target, in the order of the suite."""
+        return sorted(self.rows, key=lambda row: (row.kind, row.target))
+
+    @cached_property
+    def n(self) -> int:
+        return usual_n(self.rows)
+
+    def paper(self) -> tuple[list[str], list[list[Cell]]]:
+        """Head and lines of the paper table."""
+        published = _reported(self.table) if self.table.spec.track == "published" else None
+        columns = paper_columns([row for row in self.rows if row.n], published)
+        marks = ranks(self.rows) if self.table.spec.track == "matched" else Ranks()
+        body = []
+        for row in self.sorted:
+            rank = 1 if row in marks.best else 2 if row in marks.second else 0
+            top1 = Cell(accuracy(row, self.n), tuple(beside_accuracy(row)), rank)
+            body.append([Cell(removed(row)), Cell(title(row.label), cite=row.label), top1, *_values(row, columns)])
+        return ["Removed", "Method", "Top-1 %", *(head for head, _ in columns)], body
+
+    def cost(self) -> tuple[list[str], list[list[Cell]]]:
+        """Head and lines of the cost table."""
+        columns = cost_columns([row for row in self.rows if row.n])
+        body = [[Cell(removed(row)), Cell(title(row.label)), *_values(row, columns)] for row in self.sorted]
+        return ["Removed", "Method", *(head for head, _ in columns)], body
+
+    def printed(self) -> Grid:
+        """Reported beside measured, with the gap or with what forbids one."""
+        body = []
+        for row in self.sorted:
+            for each in beside(row, self.table.spec, self.table.tier):
+                there = each.reported
+                best = " (best on test)" if there.metric == "top1_best" else ""
+                values = [f"{each.measured:.2f}{best}", f"{there.value:g}", number(each.gap, "+.2f")]
+                unlike = ", ".join(each.unlike) or NONE
+                body.append([removed(row), title(row.label), *values, unlike, f"{there.source}, {there.place}"])
+        return body
+
+    def caption(self) -> str:
+        """What holds for all of its rows."""
+        rows = [row for row in self.rows if not row.unlike]
+        records = [s.record for row in rows for s in row.records]
+        if not records:
+            return "Every cell diverged."
+        devices = ", ".join(sorted({f"{r.how.device_name} ({r.how.device}, {r.how.mode})" for r in records}))
+        seeds = f"mean ± sample deviation over {self.n} seeds" if self.n > 1 else "one seed"
+        dense = next((row.dense for row in rows if row.dense), ())
+        inputs = (dense[0].record if dense else records[0]).cost.inputs
+        return " ".join(
+            [
+                f"Top-1 accuracy after the last epoch, {seeds}.",
+                f"The dense network has {records[0].network.macs_dense:,} FLOPs (multiply-accumulates of one image)",
+                f"and {records[0].network.params_dense:,} parameters.",
+                f"{unit(rows)} on {devices}, all of a row's training included.",
+                *([f"Images from files, first run: {inputs}."] if inputs else []),
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -29,6 +118,35 @@ class Table:
     tier: str
     recipe: str
     rows: list[Row]
+
+    @property
+    def blocks(self) -> list[Block]:
+        places = dict.fromkeys((row.data, row.model) for row in self.rows)
+        return [Block(self, *place, [r for r in self.rows if (r.data, r.model) == place]) for place in places]
+
+    @property
+    def notes(self) -> list[str]:
+        """What must be known of the table as a whole."""
+        marked = [ranks(block.rows) for block in self.blocks] if self.spec.track == "matched" else []
+        kinds = {row.kind for row in self.rows}
+        told = {
+            BEST: any(mark.best for mark in marked),
+            SECOND: any(mark.second for mark in marked),
+            SHARED: any(row.flagged("hours shared") for row in self.rows),
+            CUT: bool(kinds & set(CHANNEL_KINDS)),
+            MASKED: "weights" in kinds,
+        }
+        return [note for note, holds in told.items() if holds]
+
+
+BEST = "Bold: the best row of a target, with every row that is not significantly worse (Welch, 5 %, corrected by Holm)."
+SECOND = "Underlined: the same, behind a single best row."
+SHARED = "Hours in brackets were shared with other runs. `prunebench retime` measures them alone."
+CUT = (
+    "MACs to train include the parent's, the search's and all recoveries; controls get their widths for nothing. "
+    "Latencies: median ± quartile range of the cut network, then of the dense one in the same turns."
+)
+MASKED = "Zero weights save no time on dense kernels: nonzero FLOPs are what is left, not what is saved."
 
 
 def tables_of(suite: Suite, planned: list[Planned], store: Store) -> list[Table]:
@@ -45,239 +163,17 @@ def tables_of(suite: Suite, planned: list[Planned], store: Store) -> list[Table]
     return tables
 
 
-def render(tables: list[Table], format: str) -> str:
-    if format not in FORMATS:
-        raise UserError(f"--format {format}: one of {', '.join(FORMATS)}")
-    if format == "csv":
-        return csv_of(((t.suite, t.spec.name, t.spec.track, t.tier), row) for t in tables for row in t.rows)
-    draw = _md_table if format == "md" else _tex_table
-    return "\n".join(draw(table) for table in tables)
+def _values(row: Row, columns: list[Column]) -> list[Cell]:
+    if not row.n:
+        return [Cell(NONE) for _ in columns]
+    return [Cell(of(row), tuple(beside_hours(row)) if head.startswith("Train") else ()) for head, of in columns]
 
 
-# ---- what stands in the cells ----------------------------------------------------------------
+def _reported(table: Table) -> Callable[[Row], str]:
+    """The number that the paper of the recipe prints for a row."""
 
+    def of(row: Row) -> str:
+        found = [each for each in beside(row, table.spec, table.tier) if each.reported.metric == "top1"]
+        return f"{found[0].reported.value:g}" if found else NONE
 
-def _columns(table: Table) -> list[tuple[str, str]]:
-    return list(dict.fromkeys((row.data, row.model) for row in table.rows))
-
-
-def _grid(table: Table, notes: Footnotes, write: Callable[[str], str] = str) -> tuple[list[str], Grid]:
-    """Method × target down, data set and model across: mean ± deviation (n), and the marks of what is flagged."""
-    columns = _columns(table)
-    at = {(row.data, row.model, row.label, row.kind, row.target): row for row in table.rows}
-    lines = dict.fromkeys((row.kind, row.target, row.label) for row in table.rows)
-    body: Grid = []
-    for kind, target, label in sorted(lines, key=lambda line: (line[0], line[1], list(lines).index(line))):
-        rows = [at.get((data, model, label, kind, target)) for data, model in columns]
-        cells = [write(accuracy(row)) + (notes.mark(row.flags) if row else "") for row in rows]
-        off = [row for row in rows if row and row.off_target]
-        body.append([write(_removed(kind, target, off, named=len(columns) > 1)), write(label), *cells])
-    return [write(head) for head in ("removed", "method", *(f"{model}, {data}" for data, model in columns))], body
-
-
-def accuracy(row: Row | None) -> str:
-    if row is None or not row.n:
-        return NONE
-    spread = f" ± {row.std:.2f}" if row.std is not None else ""
-    return f"{row.top1:.2f}{spread} ({row.n})"
-
-
-def removed(row: Row) -> str:
-    return _removed(row.kind, row.target, [row] if row.off_target else [])
-
-
-def _removed(kind: str, target: float, off: list[Row], *, named: bool = False) -> str:
-    """What was to be removed; of the rows that ended off it, what was (and of which, where there are several)."""
-    really = [reached(row.records) + (f" ({row.model}, {row.data})" if named else "") for row in off]
-    return ", ".join([f"{100 * target:g} % {kind}" if kind else "nothing", *(f"reached {share}" for share in really)])
-
-
-Column = tuple[str, Callable[[Row], str]]
-
-ALWAYS: list[Column] = [
-    ("drop", lambda row: _number(row.drop, "+.2f") if row.label != "dense" else NONE),
-    ("MACs left", lambda row: _percent(row.macs_left)),
-]
-MASKED: list[Column] = [
-    ("nonzero MACs", lambda row: _percent(row.macs_nonzero_left)),
-    ("nonzero params", lambda row: _percent(row.params_left)),
-]
-CUT: list[Column] = [
-    ("params left", lambda row: _percent(row.params_left)),
-    ("best on test", lambda row: f"{fmean(row.values('outcome.best_top1')):.2f}"),
-    ("cut at epoch", lambda row: _number(row.noted("stable_epoch"), ".1f")),
-    ("× dense MACs to train", lambda row: _number(row.times_dense_macs, ".2f")),
-    (PARTS, lambda row: _sum(row.macs_parts)),
-]
-HOURS: list[Column] = [("× dense hours", lambda row: _number(row.times_dense_hours, ".2f"))]
-CUT_HOURS: list[Column] = [
-    (PARTS, lambda row: _sum(_hours(row))),
-    ("ms at batch 1, dense", lambda row: _latency(row, "1")),
-    ("ms at batch 128, dense", lambda row: _latency(row, "128")),
-    ("speed-up", lambda row: _number(row.speed_up, ".2f")),
-]
-
-
-def _details(rows: list[Row], notes: Footnotes) -> Grid:
-    """Head and lines: the columns that the table's kind of target asks for."""
-    cuts = any(row.kind in CHANNEL_KINDS for row in rows)
-    marked: Column = ("top-1 %", lambda row: accuracy(row) + notes.mark(row.flags))
-    columns = [marked, *ALWAYS, *(CUT if cuts else MASKED), *HOURS, *(CUT_HOURS if cuts else [])]
-    body = [["removed", "method", *(head for head, _ in columns), "flags"]]
-    for row in sorted(rows, key=lambda r: (r.kind, r.target)):
-        values = [of(row) for _, of in columns] if row.n else [marked[1](row), *[NONE] * (len(columns) - 1)]
-        flags = "; ".join(f"{notes.mark([flag])} {flag}" for flag in row.flags)
-        body.append([removed(row), row.label, *values, flags])
-    return body
-
-
-def _printed(table: Table, rows: list[Row], notes: Footnotes) -> Grid:
-    """Reported beside measured, with the gap or with what forbids one."""
-    body = [["removed", "method", "here", "printed", "gap", "unlike ours in", "where"]]
-    for row in sorted(rows, key=lambda r: (r.kind, r.target)):
-        for each in beside(row, table.spec, table.tier):
-            there = each.reported
-            best = " (best on test)" if there.metric == "top1_best" else ""
-            values = [
-                f"{each.measured:.2f}{best}{notes.mark(row.flags)}",
-                f"{there.value:g}",
-                _number(each.gap, "+.2f"),
-            ]
-            unlike = ", ".join(each.unlike) or NONE
-            body.append([removed(row), row.label, *values, unlike, f"{there.source}, {there.place}"])
-    return body
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
-
-
-def _hours(row: Row) -> tuple[float, ...] | None:
-    """What they went into, as parts of the dense network's."""
-    if (dense := row.dense_hours) is None:
-        return None
-    return tuple(row.cost(part) / dense for part in ("pretrain", "train", "search", "recover"))
-
-
-def _sum(parts: tuple[float, ...] | None) -> str:
-    return " + ".join(f"{part:.2f}" for part in parts) if parts else NONE
-
-
-def _latency(row: Row, batch: str) -> str:
-    """Median ± quartile range; then the dense network's, of the same turns."""
-    mine, dense = row.latency(batch), row.latency(f"dense {batch}")
-    return f"{mine[0]:.2f} ± {mine[1]:.2f}, {dense[0]:.2f} ± {dense[1]:.2f}" if mine and dense else NONE
-
-
-def _number(value: float | None, form: str) -> str:
-    return NONE if value is None else f"{round(value, 6) + 0.0:{form}}"  # no -0.00
-
-
-def _about(table: Table, rows: list[Row]) -> str:
-    rows = [row for row in rows if not row.unlike]
-    records = [s.record for row in rows for s in row.records]
-    if not records:
-        return "Every cell diverged."
-    dense = next((row.dense for row in rows if row.dense), ())
-    devices = ", ".join(sorted({f"{r.how.device_name} ({r.how.device}, {r.how.mode})" for r in records}))
-    macs = f"{records[0].network.macs_dense:,}"
-    hours = fmean([s.cost.hours for s in timed(dense)]) if dense else None
-    company = ", beside other runs" if any(s.shared for s in timed(dense)) else ""
-    cost = f"; dense training {hours * 60:.1f} min{company}" if hours is not None else ""
-    inputs = (dense[0].record if dense else records[0]).cost.inputs
-    files = f" Images from files, first run: {inputs}." if inputs else ""
-    return f"Dense network {macs} MACs, {records[0].network.params_dense:,} parameters{cost}; on {devices}.{files}"
-
-
-CUT_NOTE = (
-    "MACs to train count the parent's, the search's and all recoveries; controls get their widths for nothing. "
-    "Latencies: median ± quartile range of this run's network, then the dense network's median in the same turns. "
-    "`best on test` picks its epoch on the test set."
-)
-
-SHARED_NOTE = "Hours of runs that shared a machine do not compare until `prunebench retime` has measured them alone."
-
-
-# ---- Markdown ----------------------------------------------------------------------------------
-
-
-def _md_table(table: Table) -> str:
-    notes = Footnotes(in_markdown)
-    head, body = _grid(table, notes)
-    lines = [f"## {table.spec.name}: {table.suite}, track {table.spec.track}, tier {table.tier}", ""]
-    if table.spec.about:
-        lines += [table.spec.about, ""]
-    lines += [f"Recipe: {table.recipe}. Top-1 accuracy in % after the last epoch, mean ± sample deviation (seeds)."]
-    if table.tier == "small":
-        lines += ["The small tier runs at a small scale. It settles no claim of a paper."]
-    lines += ["", *md_grid(head, body), *md_notes(notes)]
-    for data, model in _columns(table):
-        rows = [row for row in table.rows if (row.data, row.model) == (data, model)]
-        lines += ["", f"### {model}, {data}", "", _about(table, rows), "", *md_grid(*_split(_details(rows, notes)))]
-        if len(printed := _printed(table, rows, notes)) > 1:
-            lines += ["", "What papers print beside it; a gap only where both followed one protocol:", ""]
-            lines += md_grid(*_split(printed))
-    if any(row.kind in CHANNEL_KINDS for row in table.rows):
-        lines += ["", CUT_NOTE]
-    if any(row.flagged("hours shared") for row in table.rows):
-        lines += ["", SHARED_NOTE]
-    note = "Zero weights save no time on dense kernels: `nonzero MACs` counts what is left, not what is saved."
-    if any(row.kind == "weights" for row in table.rows):
-        lines += ["", note]
-    return "\n".join(lines) + "\n"
-
-
-def md_notes(notes: Footnotes) -> list[str]:
-    """The words of every mark so far, as a paragraph below the grid."""
-    return (
-        ["", "; ".join(f"{in_markdown([letter])} {text}" for letter, text in texts) + "."]
-        if (texts := notes.texts())
-        else []
-    )
-
-
-def _split(grid: Grid) -> tuple[list[str], Grid]:
-    return grid[0], grid[1:]
-
-
-def md_grid(head: list[str], body: Grid) -> list[str]:
-    head, *body = [[" ".join(cell.split()).replace("|", r"\|") for cell in line] for line in [head, *body]]
-    widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
-
-    def line(cells: list[str]) -> str:
-        return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"
-
-    return [line(head), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, body)]
-
-
-# ---- LaTeX -------------------------------------------------------------------------------------
-
-TEX = {
-    **{letter: rf"\{letter}" for letter in "%_&#${}"},
-    **{"–": "--", "×": r"$\times$", "±": r"$\pm$", "\n": " "},
-    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
-}
-
-
-def _tex(text: str) -> str:
-    return "".join(TEX.get(letter, letter) for letter in text)
-
-
-def _tex_table(table: Table) -> str:
-    notes = Footnotes(in_latex)
-    head, body = _grid(table, notes, _tex)
-    lines = [
-        f"% {table.spec.name}: {table.suite}, track {table.spec.track}, tier {table.tier}; needs booktabs",
-        f"% {table.recipe}",
-        rf"\begin{{tabular}}{{ll{'r' * (len(head) - 2)}}}",
-        r"\toprule",
-        " & ".join(head) + r" \\",
-        r"\midrule",
-        *(" & ".join(line) + r" \\" for line in body),
-        r"\bottomrule",
-        r"\end{tabular}",
-    ]
-    if texts := notes.texts():
-        words = "; ".join(f"{in_latex([letter])} {_tex(text)}" for letter, text in texts)
-        lines += [rf"\par\smallskip{{\footnotesize {words}.\par}}"]
-    return "\n".join(lines) + "\n"
+    return of

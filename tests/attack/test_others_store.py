@@ -12,17 +12,19 @@ from typing import Any
 import pytest
 
 from benchmark.commands.status import show_status
-from benchmark.evidence.check import check, compare
+from benchmark.evidence.check import check
 from benchmark.evidence.claims import judge
+from benchmark.evidence.comparison import compare
 from benchmark.evidence.pins import gather, read_pins, write
 from benchmark.plan.suite import Planned, plan
 from benchmark.plan.suite_file import Suite, read
 from benchmark.records.store import Store, pack_side
 from benchmark.report.footnotes import Footnotes, in_html
 from benchmark.report.pictures import pictures_of
+from benchmark.report.rendering import FORMATS, render
 from benchmark.report.site.build import build
 from benchmark.report.site.facts import lines_of, run_facts
-from benchmark.report.table import FORMATS, render, tables_of
+from benchmark.report.table import tables_of
 from benchmark.report.verdicts import as_json, as_junit, as_markdown
 from benchmark.runs.execute import execute
 from benchmark.runs.verify import verify

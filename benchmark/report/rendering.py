@@ -1,0 +1,28 @@
+"""The formats of a table."""
+
+from collections.abc import Iterable
+
+from benchmark.errors import UnknownName
+from benchmark.records.rows import Row
+from benchmark.report.latex import document, tex_table
+from benchmark.report.markdown import md_table
+from benchmark.report.table import Table
+from benchmark.report.table_csv import csv_of
+
+FORMATS = ("md", "tex", "csv")
+WHOLE = "document"  # of LaTeX: to be compiled as it is
+
+
+def render(tables: list[Table], format: str) -> str:
+    if format == WHOLE:
+        return document(tables)
+    if format not in FORMATS:
+        raise UnknownName("format", format, FORMATS)
+    if format == "csv":
+        return csv_of(csv_lines(tables))
+    draw = md_table if format == "md" else tex_table
+    return "\n".join(draw(table) for table in tables)
+
+
+def csv_lines(tables: list[Table]) -> Iterable[tuple[Iterable[str], Row]]:
+    return (((t.suite, t.spec.name, t.spec.track, t.tier), row) for t in tables for row in t.rows)
