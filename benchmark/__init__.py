@@ -1,6 +1,6 @@
 """prunebench: does a pruning paper's claim hold, at what accuracy, at what MACs, at what cost?
 
-The names below are the whole face a method sees. They load on first use, so that plans, tables
+The names below are all that a method imports. They load on first use, so that plans, tables
 and gates run on a machine without torch. `__init__.pyi` lists them for type checkers.
 """
 

@@ -1,6 +1,6 @@
 """The command line: flags only. Each command calls the part that does the work.
 
-Imports stand inside the commands, so that `table`, `status` and `check` start without torch.
+Imports are inside the commands, so that `table`, `status` and `check` start without torch.
 """
 
 import gc
@@ -50,12 +50,12 @@ def run(
     out: o.Out = o.RESULTS,
     data: o.Data = None,
     methods: o.Methods = None,
-    stale: Annotated[bool, typer.Option("--stale", help="Redo the cells whose record is of other code.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Run even what is done, from the start.")] = False,
+    stale: Annotated[bool, typer.Option("--stale", help="Run cells again whose record is of other code.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run all cells from the start, finished ones too.")] = False,
     as_json: o.AsJson = False,
     debug: o.Debug = False,
 ) -> None:
-    """Run what is not done yet of a suite."""
+    """Run the cells of a suite that are not done yet."""
     from benchmark.commands.run import RunOptions, run_suite
 
     options = RunOptions(
@@ -71,14 +71,14 @@ def run(
 def reproduce(
     suite: o.SuiteName,
     budget: o.Budget = "1h",
-    tier: Annotated[str, typer.Option("--tier", help="Else full on a GPU; on a CPU small, where there is one.")] = "",
+    tier: Annotated[str, typer.Option("--tier", help="Default: full on a GPU; small, if there is one, on a CPU.")] = "",
     only: o.Only = "",
     device: o.Device = "auto",
     jobs: o.Jobs = 1,
     out: o.Out = o.RESULTS,
     data: o.Data = None,
 ) -> None:
-    """Redo what fits in the budget, and see it beside what papers print and what is published and pinned here."""
+    """Run what fits in the budget, and print it beside reported, published and pinned numbers."""
     from benchmark.commands.reproduce import reproduce_suite
     from benchmark.commands.run import RunOptions
 
@@ -88,7 +88,7 @@ def reproduce(
 
 @app.command(hidden=True)
 def work() -> None:
-    """A worker of `run -j`: its order comes through the standard input."""
+    """A worker of `run -j`. It reads its order from standard input."""
     from benchmark.launch.local import worker_main
 
     worker_main(json.loads(sys.stdin.readline()))
@@ -104,8 +104,8 @@ def rank(id: str, store: Path, force: bool = False) -> None:
 
 @app.command()
 def status(
-    what: Annotated[str, typer.Argument(help="A suite, or the beginning of a run's id; else the store.")] = "",
-    watch: Annotated[bool, typer.Option("--watch", help="Draw it anew every second.")] = False,
+    what: Annotated[str, typer.Argument(help="A suite, or the beginning of a run's id. Default: the store.")] = "",
+    watch: Annotated[bool, typer.Option("--watch", help="Redraw every second.")] = False,
     set: o.Sets = None,
     tier: o.Tier = "full",
     mode: o.Mode = "repeatable",
@@ -120,7 +120,7 @@ def status(
     if watch:
         watch_status(*asked)
         return
-    gc.disable()  # ten thousand records are no cycles: looking for those takes a quarter of the time
+    gc.disable()  # records form no reference cycles; with ten thousand, looking for them takes a quarter of the time
     print_report(show_status(*asked), as_json)
 
 
@@ -133,7 +133,7 @@ def verify(
     data: o.Data = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Rebuild a network from its record and weights, count and evaluate again, compare."""
+    """Rebuild a network from its record and weights, count and evaluate it again, and compare."""
     from benchmark.commands.verify import verify_record
 
     report, ok = verify_record(id, device, threads, out, data)
@@ -144,16 +144,16 @@ def verify(
 @app.command()
 def rerun(
     id: o.RecordId,
-    records: Annotated[Path, typer.Option("--records", help="Where that record lies.")] = o.RESULTS,
-    device: Annotated[str, typer.Option("--device", help="cpu or cuda; else the record's.")] = "",
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; else the record's.")] = None,
+    records: Annotated[Path, typer.Option("--records", help="The store that holds the record.")] = o.RESULTS,
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda. Default: the record's.")] = "",
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads. Default: the record's.")] = None,
     shared: o.Shared = 1,
     out: o.Out = o.RESULTS,
     data: o.Data = None,
     methods: o.Methods = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Train a record's cell once more, exactly as it was asked, and compare."""
+    """Train a record's cell again, exactly as it was asked, and compare."""
     from benchmark.commands.rerun import rerun_record
 
     report, kept = rerun_record(
@@ -170,7 +170,7 @@ def retime(
     only: o.Only = "",
     set: o.Sets = None,
     tier: o.Tier = "full",
-    again: Annotated[bool, typer.Option("--again", help="Those too that were timed alone before.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Include runs that were timed alone before.")] = False,
     out: o.Out = o.RESULTS,
     data: o.Data = None,
     methods: o.Methods = None,
@@ -188,11 +188,11 @@ def retime(
 @app.command()
 def count(
     model: Annotated[str, typer.Argument(help="A model's name.")],
-    dataset: Annotated[str, typer.Option("--dataset", help="Count it for this data set's shape and classes.")] = "",
-    input: Annotated[str, typer.Option("--input", help="3x224x224")] = "",
+    dataset: Annotated[str, typer.Option("--dataset", help="Use this data set's shape and classes.")] = "",
+    input: Annotated[str, typer.Option("--input", help="Input shape, such as 3x224x224.")] = "",
     as_json: o.AsJson = False,
 ) -> None:
-    """MACs of a model by every counter, and its parameters."""
+    """Count a model's MACs by every counter, and its parameters."""
     from benchmark.commands.count import count_model
 
     print_report(count_model(model, dataset, input), as_json)
@@ -201,14 +201,14 @@ def count(
 @app.command("data")
 def data_command(
     name: Annotated[str, typer.Argument(help="A data set; folder:NAME for a tree of your own.")],
-    check: Annotated[bool, typer.Option("--check", help="Check what lies there; fetch nothing.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Check what is there; fetch nothing.")] = False,
     prepare: Annotated[bool, typer.Option("--prepare", help="Download, check and decode.")] = False,
-    size: Annotated[int | None, typer.Option("--size", help="Pixels a side, for sets of uneven images.")] = None,
-    skip: Annotated[int, typer.Option("--skip-corrupt", min=0, help="So many may be left out, and are named.")] = 0,
+    size: Annotated[int | None, typer.Option("--size", help="Pixels per side, if sizes differ.")] = None,
+    skip: Annotated[int, typer.Option("--skip-corrupt", min=0, help="Leave out up to so many images.")] = 0,
     data: o.Data = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Is a data set there, and is it the right one?"""
+    """Check whether a data set is there and is the right one, or prepare it."""
     from benchmark.commands.data import look_at_data
 
     print_report(look_at_data(name, check, prepare, size, skip, data), as_json)
@@ -217,14 +217,14 @@ def data_command(
 @app.command()
 def bench(
     networks: Annotated[
-        list[str] | None, typer.Argument(help="Networks to time, any of `show models`; else one of each family.")
+        list[str] | None, typer.Argument(help="Networks to time, any of `show models`. Default: one per family.")
     ] = None,
     device: o.Device = "auto",
     threads: o.Threads = None,
-    compile: Annotated[bool, typer.Option("--compile", help="torch.compile too: a minute or two a network.")] = False,
+    compile: Annotated[bool, typer.Option("--compile", help="torch.compile too: 1 to 2 minutes per network.")] = False,
     as_json: o.AsJson = False,
 ) -> None:
-    """Images a second of a training step here: the plain loop, the engine, and compiled."""
+    """Time a training step here, in images per second: the plain loop, the engine, and compiled."""
     from benchmark.commands.bench.command import as_text
     from benchmark.commands.bench.command import bench as time_them
 
@@ -240,7 +240,7 @@ def show(
     methods: o.Methods = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """What there is: the lists, one thing, this machine, or a method file to start from."""
+    """Show what there is: a list, one thing, this machine, or a method file to start from."""
     from benchmark.commands.show import show_things
 
     print_report(show_things(what, tuple(methods or ())), as_json)
@@ -254,10 +254,10 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         typer.echo(f"prunebench: {error}", err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:  # whoever reads has read enough: `prunebench status … | head`
+    except BrokenPipeError:  # the reader closed the pipe: `prunebench status … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:  # a disk that is full, broken or read-only where nobody caught it
+    except OSError as error:  # a full, broken or read-only disk that no other code caught
         if error.strerror is None or "--debug" in (sys.argv if arguments is None else arguments):
             raise
         said = f"{error.filename}: {error.strerror}" if error.filename else error.strerror

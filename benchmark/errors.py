@@ -1,4 +1,4 @@
-"""What goes wrong in a way the user can mend: one line that says what to do."""
+"""Errors that the user can mend: one line that says what to do."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -8,7 +8,7 @@ HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control, format (of direction too), l
 
 
 def visible(text: str) -> str:
-    """One line in which everything can be seen: line breaks, control and direction marks are escaped."""
+    """The text in one line, with line breaks, control and direction marks escaped."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(c.encode("unicode_escape").decode() if category(c) in HIDDEN else c for c in text)
@@ -24,7 +24,7 @@ class UserError(Exception):
 
 
 class UnknownName(UserError):
-    """A name that nothing here carries, with its nearest neighbours."""
+    """A name that nothing here has, with the nearest known names."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], where: object = "") -> None:
         names = sorted(known)
@@ -34,7 +34,7 @@ class UnknownName(UserError):
 
 
 class OutOfMemory(UserError):
-    """The device has no room for a run. Nothing is made smaller on the quiet: that would be another run."""
+    """The device has no room for a run. Nothing is made smaller silently: that would be another run."""
 
 
 class Stopped(Exception):
@@ -42,8 +42,8 @@ class Stopped(Exception):
 
 
 class NoData(UserError):
-    """A data set that is not where it should be: every cell on it would say the same."""
+    """A data set that is not where it should be. Every cell that uses it would fail alike."""
 
 
 class Damaged(UserError):
-    """A file that is not what its checksum says. It is named and left where it lies."""
+    """A file that does not match its checksum. It is named and left where it is."""

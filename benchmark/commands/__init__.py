@@ -1,1 +1,1 @@
-"""One file a command: it reads its options, calls the rooms below and says what came of it."""
+"""One file per command: it reads its options, calls the rooms below and prints the result."""

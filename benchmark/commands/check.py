@@ -1,4 +1,4 @@
-"""`check`: a store against the pins, or against another store."""
+"""`check`: compares a store with the pins, or with another store."""
 
 from pathlib import Path
 

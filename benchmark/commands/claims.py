@@ -1,4 +1,4 @@
-"""`claims`: what papers claim, and what the records say to it."""
+"""`claims`: what papers claim, and what the records say about it."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from benchmark.records.store import Store
 
 
 def list_claims(format: str, out: Path) -> tuple[Any, bool]:
-    """What papers claim and what the records under OUT say to it; and whether it is for a machine."""
+    """What papers claim and what the records under OUT say about it; and whether to print it as JSON."""
     from benchmark.evidence.claim_files import read_claims
     from benchmark.evidence.claims import judge
     from benchmark.evidence.ledger import FORMATS, as_json, as_markdown

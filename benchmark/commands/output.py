@@ -7,7 +7,7 @@ import typer
 
 
 def print_report(report: Any, as_json: bool) -> None:
-    """A report is text as it is, or a dict of lines, or a list of dicts with the same keys."""
+    """A report is a text, a dict (a line for each key), or a list of dicts with the same keys."""
     if as_json:
         typer.echo(json.dumps(report, indent=1))
     elif isinstance(report, str):
@@ -21,7 +21,7 @@ def print_report(report: Any, as_json: bool) -> None:
 
 
 def _print_rows(rows: list[list[str]]) -> None:
-    """In columns. A row of one value is a sentence: no column grows for it."""
+    """In columns. A row of one value is a sentence and widens no column."""
     table = [row for row in rows if any(row[1:])]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in rows:

@@ -1,4 +1,4 @@
-"""`pin`: what was measured becomes what later runs are held against."""
+"""`pin`: what was measured becomes what later runs are compared with."""
 
 from collections import Counter
 from pathlib import Path
@@ -22,10 +22,10 @@ def pin_suite(
     *,
     replace: bool = False,
 ) -> Report:
-    """Write what is clean, finished and current into baselines/pinned, and its records where they are published.
+    """Pin the clean, finished, current records in baselines/pinned, and copy them into the store `published`.
 
     Pins of other cells stay, unless `replace` drops them. `elsewhere` are stores of the same suite from other
-    environments: what they differ by is what `check` allows.
+    environments. `check` allows as much difference as there is between them.
     """
     from benchmark.evidence import tolerance
     from benchmark.evidence.pins import gather, path_for, read_pins, untouched, write
@@ -41,7 +41,7 @@ def pin_suite(
     others = untouched(read_pins(path), pins)
     whole = pins if replace else [*pins, *others]
     if published and published.resolve() != out.resolve():
-        for pin in pins:  # before they are pinned: a pin never names a record that is not there whole
+        for pin in pins:  # copied before the pins are written, so that no pin names a record that is not there whole
             store.copy(pin.cell, pin.record, Store(published))
     write(whole, path)
     cells = {p.id for p in planned}

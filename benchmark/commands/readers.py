@@ -16,11 +16,11 @@ app = typer.Typer()
 @app.command()
 def table(
     suite: Annotated[str, typer.Argument(help="A suite's name, a TOML file, or all.", autocompletion=o.suite_names)],
-    format: Annotated[str, typer.Option("--format", help="md, tex or csv; nothing: all three into OUT/tables.")] = "",
+    format: Annotated[str, typer.Option("--format", help="md, tex or csv. Default: all three, into OUT/tables.")] = "",
     standalone: Annotated[bool, typer.Option("--standalone", help="A LaTeX document that compiles as it is.")] = False,
     tier: o.Tier = "full",
     set: o.Sets = None,
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where OUT/tables differs.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if OUT/tables differs.")] = False,
     out: o.Out = o.RESULTS,
     methods: o.Methods = None,
 ) -> None:
@@ -45,13 +45,13 @@ def pin(
     records: Annotated[bool, typer.Option(help="Copy the pinned records to results/published too.")] = True,
     tolerance: Annotated[
         list[Path] | None,
-        typer.Option(help="A store of the same suite from another environment: how far it may lie off."),
+        typer.Option(help="A store of the same suite from another environment. It sets how far others may differ."),
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Drop the pins of cells that OUT does not hold.")] = False,
 ) -> None:
-    """Pin what a suite measured: clean, finished records of the current code, for `check` to hold others against.
+    """Pin what a suite measured, so that `check` can compare later runs with it.
 
-    Pins of cells that OUT does not hold stay as they are.
+    Only clean, finished records of the current code are pinned. Pins of cells that OUT does not hold stay as they are.
     """
     from benchmark.commands.pin import pin_suite
 
@@ -72,7 +72,7 @@ def check(
     summary: Annotated[Path | None, typer.Option("--summary", help="Write every number there, as Markdown.")] = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Hold what was measured against pins. Exit 0 pass, 1 changed, 2 bad input, 3 undecided, 4 not measured."""
+    """Compare what was measured with pins. Exit 0 pass, 1 changed, 2 bad input, 3 undecided, 4 not measured."""
     gc.disable()
     from benchmark.commands.check import check_suite
     from benchmark.report.verdicts import as_json as to_json
@@ -88,7 +88,7 @@ def claims(
     format: Annotated[str, typer.Option("--format", help="md, html or json.")] = "md",
     out: o.Read = Path("results/published"),
 ) -> None:
-    """What the papers claim, and what the records say to it."""
+    """List what papers claim, and what the records say about it."""
     gc.disable()
     from benchmark.commands.claims import list_claims
 
@@ -97,12 +97,12 @@ def claims(
 
 @app.command()
 def report(
-    suites: Annotated[list[str] | None, typer.Argument(help="Suites to show; else every one that has records.")] = None,
+    suites: Annotated[list[str] | None, typer.Argument(help="Suites to show. Default: all that have records.")] = None,
     out: o.Out = o.RESULTS,
     to: Annotated[Path, typer.Option("--to", help="Where the site goes.")] = o.RESULTS / "report",
     methods: o.Methods = None,
 ) -> None:
-    """One static site of all that was measured: leaderboard, plots, a page a run, the ledger of claims."""
+    """Build one static site of all results: leaderboard, plots, a page for each run, the ledger of claims."""
     gc.disable()
     from benchmark.commands.report import make_report
 
@@ -112,10 +112,10 @@ def report(
 @app.command()
 def golden(
     commit: Annotated[str, typer.Argument(help="The code to compare with: a commit that records were made at.")],
-    suites: Annotated[list[str] | None, typer.Argument(help="Suites to run; else every golden one.")] = None,
+    suites: Annotated[list[str] | None, typer.Argument(help="Suites to run. Default: every golden one.")] = None,
     enter: Annotated[bool, typer.Option("--enter", help="Write what is equal into baselines/code_equal.csv.")] = False,
 ) -> None:
-    """Do this code and that of COMMIT train to the same bits? Then their records may count as one code's."""
+    """Check that this code and that of COMMIT train to the same bits. If so, their records count as of one code."""
     from benchmark.commands.golden import compare_codes
 
     print_report(compare_codes(commit, suites or [], enter), as_json=False)

@@ -26,7 +26,7 @@ PUBLISHED = discovery.ROOT / "results" / "published"
 
 
 def reproduce_suite(name: str, asked: RunOptions) -> int:
-    seconds_of(asked.budget)  # a typo is told before anything is timed
+    seconds_of(asked.budget)  # reports a typo before anything is timed
     suite, published = read(name), Store(PUBLISHED)
     tier = asked.tier or _tier(suite, asked.device)
     print(_cost(suite, tier, asked.device, asked.data), flush=True)
@@ -35,7 +35,7 @@ def reproduce_suite(name: str, asked: RunOptions) -> int:
     print(f"# Here, within {asked.budget}, what is pinned first\n", flush=True)
     code = run_suite(name, replace(asked, tier=tier))
     if not (mine := tables_of(suite, plan(suite, tier), Store(asked.out))):
-        print("\nNothing is finished yet; the same command goes on.")
+        print("\nNothing is finished yet; type the same command again to continue.")
         return code
     make_table(name, "", tier, (), asked.out, ())
     print("\n# Reported, this repository, you\n")
@@ -49,7 +49,7 @@ def reproduce_suite(name: str, asked: RunOptions) -> int:
 
 
 def _tier(suite: Suite, device: str) -> str:
-    """Without a GPU what a CPU can afford, where the suite knows such a tier."""
+    """`small` without a GPU, if the suite has that tier; else `full`."""
     import torch
 
     gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
@@ -57,7 +57,7 @@ def _tier(suite: Suite, device: str) -> str:
 
 
 def _cost(suite: Suite, tier: str, device: str, data: Path | None) -> str:
-    """What all of it would cost here; the tier at hand too, if it is another."""
+    """What the full tier would cost here, and `tier` too, if it is another."""
     lines = []
     for each in dict.fromkeys(("full", tier)):
         cells = {cell.id: cell for p in plan(suite, each) for cell in (*p.parents, p.cell)}

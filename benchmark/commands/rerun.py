@@ -1,4 +1,4 @@
-"""`rerun`: one record's cell once more, exactly as it was asked, and what came out this time."""
+"""`rerun`: trains one record's cell again, exactly as it was asked, and compares."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ def rerun_record(
     id: str, records: Path, *, device: str, threads: int | None, shared: int, out: Path, data: Path | None,
     methods_from: tuple[Path, ...], to_stderr: bool,
 ) -> tuple[dict[str, Any], bool]:  # fmt: skip
-    """The report, and whether it is what was promised: equal weights and numbers from equal code on an equal
+    """The report, and whether the promise is kept: equal weights and numbers from equal code on an equal
     machine."""
     store = Store(records)
     old = find_record(store, id)
@@ -42,7 +42,7 @@ def rerun_record(
 
 
 def _family(cell: Cell, store: Store) -> Iterator[Cell]:
-    """Its parents, theirs first, then the cell; their specs stand in their own records."""
+    """Its parents (theirs first), then the cell. A parent's spec is in its own record."""
     for role, parent in cell.parents.items():
         known = store.of(parent)
         if not known:
@@ -65,7 +65,7 @@ def _compared(old: Record, new: Record) -> dict[str, Any]:
 
 
 def _unlike(old: Record, new: Record) -> list[str]:
-    """What equal weights leave no room for: accuracies, counts, what the training computed."""
+    """Numbers that differ and must not if weights are equal: accuracies, counts, MACs of the training."""
     told = [_numbers(record) for record in (old, new)]
     return [f"{name} {told[1][name]}, was {value}" for name, value in told[0].items() if told[1][name] != value]
 

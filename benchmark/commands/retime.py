@@ -1,4 +1,4 @@
-"""`retime`: time again, alone, what shared its machine."""
+"""`retime`: times runs that shared a machine again, alone."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ def time_suite(
     name: str, *, only: str, sets: tuple[str, ...], tier: str, again: bool, out: Path, data: Path | None,
     methods_from: tuple[Path, ...],
 ) -> int:  # fmt: skip
-    """A line a record that shared its machine: what it took then, and takes alone. Parents come first."""
+    """Print a line for each record that shared its machine: its time then, and alone. Parents come first."""
     from benchmark.data.images import data_root
     from benchmark.launch.setup import context_for
     from benchmark.launch.spec import How
@@ -31,7 +31,7 @@ def time_suite(
         as_then = How(how.device, how.mode, how.threads, 1, str(data_root(data)), methods, launch="")
         try:
             context = context_for(as_then, store)
-            for _ in range(1 if i else 2):  # what a process does once is nobody's: the first is done twice
+            for _ in range(1 if i else 2):  # the first pays what a process does only once, so it is timed twice
                 alone = time_alone(stored, context)
         except (UserError, Diverged) as error:
             print(f"left out: {error}", flush=True)

@@ -1,4 +1,4 @@
-"""`run`: which cells are due, the run itself, and its end told to a person or a machine."""
+"""`run`: which cells are due, the run itself, and its summary for a person or a machine."""
 
 import json
 import re
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from benchmark.launch.worker import Summary
 
 LAUNCHERS = ("inline", "process", "slurm")
-DEVICES = ("auto", "cpu", "cuda")  # one of several GPUs: CUDA_VISIBLE_DEVICES
+DEVICES = ("auto", "cpu", "cuda")  # to choose one of several GPUs: CUDA_VISIBLE_DEVICES
 OF_A_PARENT = re.compile(r"its parent \w+ \(\w+\) failed")  # it has a line of its own, with the reason
 SOME = 20  # cells of one kind that the end of a run names; --json has them all
 Report = dict[str, Any]
@@ -158,7 +158,7 @@ def in_order(todo: list[Entry], budget: float | None, suite: str, tier: str) -> 
 
 
 def _forced(todo: list[Entry], how: How, store: Store) -> list[Spec]:
-    """All of it from the start; but where an earlier --force of this kind was interrupted, what that one had left."""
+    """All of it from the start. If an earlier --force of this kind was interrupted: only what that one had left."""
     from benchmark.launch.worker import unsettled
 
     before = {entry.id: spec for entry in todo if (spec := last_spec(entry.id, store)) and spec.forced_by}
@@ -201,9 +201,9 @@ def _close(name: str, entries: list[Entry], summary: "Summary | None", as_json: 
             if (more := len(report[key]) - SOME) > 0:
                 print(f"{key:8} and {more} more")
         if report["stale"]:
-            print("`run --stale` redoes what is of other code.")
+            print("`run --stale` runs cells of other code again.")
         if report["stopped"]:
-            print(f"Stopped ({report['stopped']}); the same command goes on from the checkpoint.")
+            print(f"Stopped ({report['stopped']}); the same command continues from the checkpoint.")
     if report["failed"] or report["diverged"]:
         return 1
     if report["stopped"] in ("SIGINT", "SIGTERM"):
@@ -250,5 +250,5 @@ def seconds_of(text: str) -> float:
     except ValueError:
         raise UserError(f"--budget {text}: write 30s, 9m or 1h") from None
     if not 0 < seconds < inf:
-        raise UserError(f"--budget {text}: give it some time")
+        raise UserError(f"--budget {text}: must be finite and more than 0")
     return seconds

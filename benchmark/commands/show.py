@@ -1,4 +1,4 @@
-"""`show`: what there is, one thing of it, or this machine."""
+"""`show`: lists what there is, or shows one thing or this machine."""
 
 import sys
 from pathlib import Path

@@ -61,9 +61,9 @@ def watch_status(
     *,
     looks: int | None = None,
 ) -> None:
-    """The same, drawn anew every second until Ctrl-C, or until nothing is left to wait for."""
+    """The same, redrawn every second until Ctrl-C, or until nothing is left to wait for."""
     if suite not in known() and not suite.endswith(".toml"):
-        raise UserError("--watch wants a suite")
+        raise UserError("--watch needs a suite")
     store = Store(out)
     with Live(refresh_per_second=4) as live:
         while looks is None or looks > 0:
@@ -137,7 +137,7 @@ def _status_of_run(id: str, store: Store) -> dict[str, Any]:
 
 
 def _attempts(lines: "list[Line]") -> dict[str, str]:
-    """Each try: when and where it began, and how it ended; a killed one left no end."""
+    """Each attempt: when and where it began, and how it ended. A killed one has no end."""
     told: dict[str, str] = {}
     for line in lines:
         if line.event == "start":

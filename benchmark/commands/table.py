@@ -1,4 +1,4 @@
-"""`table`: everything that is made from the records of a suite, written or held against what lies there."""
+"""`table`: makes all tables and figures of a suite from its records, or compares them with what is there."""
 
 import sys
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ Tables = dict[str, list[Table]]  # what its files are called -> the tables of on
 def make_table(
     name: str, format: str, tier: str, sets: tuple[str, ...], out: Path, methods_from: tuple[Path, ...]
 ) -> str:
-    """With a format: that text. Without: every format and the figures written under OUT, and the Markdown."""
+    """With a format: that text. Without: write every format and the figures under OUT, and return the Markdown."""
     if format:
         found = _tables(name, tier, sets, out, methods_from)
     else:
@@ -43,7 +43,7 @@ def make_table(
 def check_table(
     name: str, format: str, tier: str, sets: tuple[str, ...], out: Path, methods_from: tuple[Path, ...]
 ) -> str:
-    """Are the tables and figures that lie there the ones their records give, byte for byte, and no others?"""
+    """Check that the tables and figures there are those that the records give, byte for byte, and no others."""
     with _artist() as artist:
         products = _products(_tables(name, tier, sets, out, methods_from), out, artist)
     for path, content in products.items():
@@ -56,7 +56,7 @@ def check_table(
 
 
 def all_tables(names: list[str], store: Store, methods_from: tuple[Path, ...]) -> Tables:
-    """Of each suite named (of all, if none is), in each tier, what has records."""
+    """The tables with records of each suite named (of all, if none is), in each tier."""
     there = {path.name for path in (store.root / "records").glob("*")}
     found: Tables = {}
     for name in names or list(known()):
@@ -82,7 +82,7 @@ def _tables(name: str, tier: str, sets: tuple[str, ...], out: Path, methods_from
 
 
 def _is_old(row: Row, methods_from: tuple[Path, ...]) -> bool:
-    """The table itself shows what the records say, and nothing of the code at hand."""
+    """Whether a row is of other code than this. The table does not show that."""
     try:
         return any(not s.record.code.same(code_of(s.record.cell, methods_from)) for s in row.records[:1])
     except UnknownName:
@@ -95,7 +95,7 @@ def _stem(name: str, tier: str) -> str:
 
 @contextmanager
 def _artist() -> Iterator[Executor]:
-    """A process that draws: while the records are read here it imports matplotlib, which takes as long."""
+    """A process that draws. It imports matplotlib while this one reads the records, which takes as long."""
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         process.submit(import_module, DRAWING)
         yield process

@@ -25,6 +25,6 @@ def verify_record(id: str, device: str, threads: int | None, out: Path, data: Pa
     if environment.fingerprint not in stored.record.how.fingerprint:
         share = f"{100 * ELSEWHERE:g} %"
         report["note"] = (
-            f"this machine or its thread count is not the record's: it may judge {share} of the images otherwise"
+            f"not the record's machine or thread count: up to {share} of the images may be classified differently"
         )
     return report, ok

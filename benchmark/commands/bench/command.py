@@ -1,4 +1,4 @@
-"""`bench`: what this machine makes of a training step."""
+"""`bench`: how fast a training step is on this machine."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ def bench(networks: list[str], device: str, threads: int | None, compile: bool) 
             raise UnknownName("network to time", name, sorted(known))
     environment = prepare(device, "repeatable", threads)
     if compile and environment.device.type == "cpu" and not any(map(shutil.which, COMPILERS)):
-        raise UserError(f"--compile wants a C++ compiler here: none of {', '.join(COMPILERS)}")
+        raise UserError(f"--compile needs a C++ compiler; install one of {', '.join(COMPILERS)}")
     found = []
     for name in networks or NETWORKS:
         print(f"timing {name} …", file=sys.stderr, flush=True)

@@ -1,6 +1,6 @@
-"""The plain loop everybody writes first, kept honest: torchvision transforms, DataLoader, fp32, NCHW.
+"""The plain training loop: torchvision transforms, DataLoader, fp32, NCHW.
 
-It is what the engine is measured against: the faster of 0 and 2 workers, warm, on the same images.
+The engine is compared with it: with the faster of 0 and 2 workers, warm, on the same images.
 """
 
 import time
@@ -62,7 +62,7 @@ def images_per_second(
             loss = nn.functional.cross_entropy(network(x.to(device)), y.to(device))
             loss.backward()
             optimizer.step()
-            loss.item()  # as everybody does, to print it
+            loss.item()  # as is usual, to print it
             done += 1
             if done == steps:
                 break

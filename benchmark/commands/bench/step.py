@@ -1,4 +1,4 @@
-"""How fast one training step is here, beside the loop everybody writes first: images a second, one run, one machine."""
+"""How fast one training step is on this machine, beside the plain loop: images a second, one run."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ class Speed:
     plain: dict[int, float]  # by workers of its loader
     eager: float
     graph: float | None  # the step as a CUDA graph
-    fast: float  # in the mode that promises no equal bits; all else is `repeatable`
+    fast: float  # in mode `fast`, which promises no equal bits; the others are in `repeatable`
     masked: float  # nine tenths of the weights held at zero after every step, by a new ranking: One-Cycle's callbacks
     plain_layout: float | None  # on a GPU: eager, not channels last
     compiled: float | None
@@ -48,7 +48,7 @@ class Speed:
 
     @property
     def engine(self) -> float:
-        """What a run does here that does not ask to be compiled."""
+        """The rate of a run here that is not compiled."""
         return self.graph or self.eager
 
     @property
@@ -136,7 +136,7 @@ def build(name: str) -> nn.Module:
 
 
 def half_of(name: str, network: nn.Module) -> list[cuts.Slices]:
-    """What cuts half of its MACs, channels drawn at random."""
+    """A cut of half of its MACs, with channels drawn at random."""
     channels = Channels(network, shape_of(name), CLASSES)
     draw = torch.Generator().manual_seed(0)
     scores = {name: torch.rand(group.width, generator=draw) for name, group in channels.groups.items()}
@@ -179,8 +179,8 @@ def _plain(name: str, workers: int, device: torch.device, seconds: float) -> flo
 
 @lru_cache
 def peak(device: torch.device) -> float:
-    """FLOPs a second of large products of bf16 matrices, computed as a run does it here."""
-    side, times = (8192, 10) if device.type == "cuda" else (2048, 1)  # so long that nobody sees the waiting
+    """FLOPs a second of large products of bf16 matrices, computed here as a run computes them."""
+    side, times = (8192, 10) if device.type == "cuda" else (2048, 1)  # so long that waiting does not matter
     a = torch.randn(side, side, device=device, dtype=torch.bfloat16)
 
     def products() -> float:
