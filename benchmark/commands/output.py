@@ -29,3 +29,11 @@ def _print_rows(rows: list[list[str]]) -> None:
             typer.echo("  ".join(f"{value:{width}}" for value, width in zip(row, widths, strict=True)).rstrip())
         else:
             typer.echo(row[0])
+
+
+def duration(hours: float) -> str:
+    """In the unit that a person would use."""
+    seconds = 3600 * hours
+    if seconds < 60:
+        return f"{seconds:.0f} s" if seconds >= 1 else "less than 1 s"
+    return f"{seconds / 60:.1f} min" if hours < 1 else f"{hours:.1f} hours"

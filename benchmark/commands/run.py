@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from benchmark.commands.output import duration
 from benchmark.errors import UnknownName, UserError
 from benchmark.evidence.pins import path_for, read_pins
 from benchmark.launch.shutdown import BUDGET_SPENT
@@ -233,12 +234,12 @@ def _say(report: Report, as_json: bool) -> None:
         print(json.dumps(report, indent=1))
         return
     for line in report["cells"]:
-        hours = "" if line["hours"] is None else f"  {60 * line['hours']:8.2f} min ({line['from']})"
+        hours = "" if line["hours"] is None else f"  {duration(line['hours'])} ({line['from']})"
         label = f" ({line['label']})" if line["label"] else ""
         print(f"{line['state']:8}{line['id']}  {line['cell']}{label}{hours}  {line['why']}".rstrip())
     unknown = sum(line["hours"] is None and line["state"] in ("pending", "stale") for line in report["cells"])
     rest = f"; cost unknown for {unknown} cells: data set not prepared" if unknown else ""
-    print(f"{report['counts']}; about {report['hours']:.2f} hours on this machine, one cell after the other{rest}")
+    print(f"{report['counts']}; about {duration(report['hours'])} on this machine, one cell after the other{rest}")
 
 
 def seconds_of(text: str) -> float:

@@ -31,7 +31,7 @@ def show_things(what: str, methods_from: tuple[Path, ...]) -> Any:
     if paths:
         return paths[0].read_text()
     everything = [*lists, "suites", "env", "method-template", *known(), *(n for found in lists.values() for n in found)]
-    raise UnknownName("thing", what, everything)
+    raise UnknownName("thing", what, set(everything))
 
 
 def _environment() -> Report:

@@ -130,7 +130,9 @@ def _status_of_run(id: str, store: Store) -> dict[str, Any]:
         alive = "killed" if last.holder.is_dead() else "at work"
         report[f"lease {last.number}"] = f"{where}: {f'{last.ending} {last.why}'.strip() or alive}"
     for stored in store.of(name):
-        report[f"record {stored.content}"] = f"{stored.record.ending}, {stored.record.outcome.top1:.2f} %"
+        report[f"record {stored.content}"] = (
+            f"{stored.record.ending}, {stored.record.outcome.top1:.2f} %, {stored.path}"
+        )
     log = folder / "log"
     said = log.read_text(errors="replace").splitlines()[-LAST:] if log.is_file() else []
     return report | {f"log {number - len(said)}": line for number, line in enumerate(said)}

@@ -1,6 +1,6 @@
 """The decorators that mark a function as a method, a model or a data set.
 
-They only keep the facts given to them. `find.py` reads the same facts from the file's text, so
+They only keep the facts given to them. `discovery.py` reads the same facts from the file's text, so
 that a suite can be planned without importing anything heavy.
 """
 

@@ -71,7 +71,7 @@ def _relative(node: ast.ImportFrom, path: Path, folder: Path) -> Iterator[Path]:
 
 
 def _packages(base: Path, folder: Path) -> Iterator[Path]:
-    """The file that runs when a package is entered. The folder's own is not run (find.py), or imports nothing."""
+    """The file that runs when a package is entered. The folder's own is not run (discovery.py), or imports nothing."""
     if base != folder and (base / "__init__.py").is_file():
         yield base / "__init__.py"
 

@@ -116,7 +116,7 @@ class How(Spec):
 
 
 class Alone(Spec):
-    """Hours and latencies of a run that shared its machine, timed again when nothing else ran there (`alone.py`)."""
+    """Hours and latencies of a run that shared its machine, timed again alone (`runs/retime.py`)."""
 
     record: str
     train: Hours

@@ -65,7 +65,7 @@ def _first(path: Path) -> str:
 
 def grid(file: str, table: str) -> list[str]:
     """The first grid of a published table, with the notes below it."""
-    text = (PUBLISHED / "tables" / f"{file}.md").read_text().partition(f"## {table}: ")[2].partition("### ")[0]
+    text = (PUBLISHED / "tables" / f"{file}.md").read_text().partition(f"## {table}: ")[2].partition("Cost:")[0]
     lines = text.splitlines()
     first = next(i for i, line in enumerate(lines) if line.startswith("|"))
     return "\n".join(lines[first:]).strip().splitlines()
