@@ -52,6 +52,9 @@ def run(
     methods: o.Methods = None,
     stale: Annotated[bool, typer.Option("--stale", help="Run cells again whose record is of other code.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run all cells from the start, finished ones too.")] = False,
+    retime: Annotated[
+        bool, typer.Option("--retime/--no-retime", help="After -j: time runs again alone, for up to 5 % of the launch.")
+    ] = True,
     as_json: o.AsJson = False,
     debug: o.Debug = False,
 ) -> None:
@@ -61,7 +64,7 @@ def run(
     options = RunOptions(
         dry=dry, only=only, sets=tuple(set or ()), tier=tier, budget=budget, device=device, mode=mode,
         threads=threads, shared=shared, jobs=jobs, launcher=launcher, out=out, data=data,
-        methods_from=tuple(methods or ()), stale=stale, force=force, as_json=as_json,
+        methods_from=tuple(methods or ()), stale=stale, force=force, as_json=as_json, retime=retime,
         debug=debug or "--debug" in sys.argv,
     )  # fmt: skip
     raise typer.Exit(run_suite(suite, options))

@@ -2,6 +2,8 @@
 
 import json
 import re
+import sys
+import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from math import inf
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from benchmark.commands.output import duration
+from benchmark.commands.retime import due_among, time_again
 from benchmark.errors import UnknownName, UserError
 from benchmark.evidence.pins import path_for, read_pins
 from benchmark.launch.shutdown import BUDGET_SPENT
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 LAUNCHERS = ("inline", "process", "slurm")
 DEVICES = ("auto", "cpu", "cuda")  # to choose one of several GPUs: CUDA_VISIBLE_DEVICES
 OF_A_PARENT = re.compile(r"its parent \w+ \(\w+\) failed")  # it has a line of its own, with the reason
+RETIMED = 0.05  # of a launch's time, spent on timing its runs again, alone
+WORTHWHILE = 2.0  # seconds: for less it is not begun
 SOME = 20  # cells of one kind that the end of a run names; --json has them all
 Report = dict[str, Any]
 
@@ -52,6 +57,7 @@ class RunOptions:
     force: bool = False
     as_json: bool = False
     debug: bool = False
+    retime: bool = True
 
     @property
     def in_processes(self) -> bool:
@@ -89,10 +95,27 @@ def run_suite(name: str, asked: RunOptions) -> int:
     if asked.launcher == "slurm":
         return _hand_over(suite, todo, specs, store, asked)
     if asked.in_processes:
+        begun = time.monotonic()
         summary = run_beside(specs, store, asked.jobs, budget=seconds, debug=asked.debug, to_stderr=asked.as_json)
+        if asked.retime and not summary.stopped:
+            _time_alone(ordered, store, asked, suite.name, RETIMED * (time.monotonic() - begun))
     else:
         summary = run_here(specs, store, budget=seconds, debug=asked.debug, to_stderr=asked.as_json)
     return _close(suite.name, entries, summary, asked.as_json)
+
+
+def _time_alone(entries: list[Entry], store: Store, asked: RunOptions, suite: str, seconds: float) -> None:
+    """The machine is this launch's alone now: what shared it is timed again, within a share of the launch's time."""
+    due = due_among([entry.id for entry in entries], store)
+    if seconds < WORTHWHILE or not due:
+        return
+    try:
+        done = time_again(due, store, asked.data, asked.methods_from, lambda line: None, seconds=seconds)
+    except KeyboardInterrupt:  # the records are there, and those that were timed say so
+        done = len(due) - len(due_among([entry.id for entry in entries], store))
+    rest = f"; `prunebench retime {suite}` times the rest" if done < len(due) else ""
+    told = f"Timed {done} of {len(due)} runs again, alone{rest}."
+    print(told, file=sys.stderr if asked.as_json else sys.stdout, flush=True)
 
 
 def _check(asked: RunOptions) -> None:

@@ -57,6 +57,7 @@ def run_beside(
                 if deaths > TRIES * len(workers):
                     stop.why = "workers die before they begin a cell"
                 for k in killed if not stop.why else []:
+                    _let_go(workers[k])
                     workers[k] = _start(order, _surroundings(how, k, blocks))
             elif all(worker.poll() is not None for worker in workers):
                 break
@@ -66,7 +67,15 @@ def run_beside(
                 worker.send_signal(signal.SIGTERM)
         for worker in workers:
             worker.wait()
+            _let_go(worker)
     return summary_of(specs, store, stop.why)
+
+
+def _let_go(worker: subprocess.Popen[str]) -> None:
+    """Its end of the pipe: while that is open, a worker knows that its launcher lives."""
+    assert worker.stdin
+    with suppress(BrokenPipeError):
+        worker.stdin.close()
 
 
 def worker_main(order: dict[str, Any]) -> None:

@@ -25,7 +25,8 @@ def test_the_method_in_the_readme_is_the_file() -> None:
 
 
 def test_the_readme_is_short() -> None:
-    assert len((ROOT / "README.md").read_text().split()) <= 900
+    words = (ROOT / "README.md").read_text().split()
+    assert sum(any(character.isalnum() for character in word) for word in words) <= 900, "bars of tables are no words"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])

@@ -239,3 +239,31 @@ def test_a_timing_goes_with_its_record_and_an_edited_one_does_not_count(
     path.write_text(path.read_text().replace('"train": 0', '"train": 1'))
     assert Store(tmp_path / "copy").of(stored.record.id)[0].alone is None
     assert "its bytes are not those it is named after" in capsys.readouterr().err
+
+
+def test_a_launch_of_several_workers_times_its_runs_alone_before_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = tmp_path / "mine.toml"
+    suite.write_text(SUITE)
+    monkeypatch.setattr("benchmark.commands.run.WORTHWHILE", 0.0)
+    monkeypatch.setattr("benchmark.commands.run.RETIMED", 1e6)
+    only = ("--only", "seed=0,method=dense+one_cycle", "-j", 2, "--threads", 1)
+    assert typed("run", suite, *only, "--no-retime", "--out", tmp_path / "no") == 0
+    assert all(stored.shared for stored in of(suite, Store(tmp_path / "no")))
+    assert "again, alone" not in capsys.readouterr().out
+    assert typed("run", suite, *only, "--out", tmp_path / "yes") == 0
+    assert not any(stored.shared for stored in of(suite, Store(tmp_path / "yes")))
+    assert "Timed 2 of 2 runs again, alone." in capsys.readouterr().out
+
+
+def test_a_share_of_the_launch_is_spent_on_it_and_what_is_left_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = tmp_path / "mine.toml"
+    suite.write_text(SUITE)
+    monkeypatch.setattr("benchmark.commands.run.WORTHWHILE", 0.0)
+    monkeypatch.setattr("benchmark.commands.run.RETIMED", 1e-9)
+    assert typed("run", suite, "--only", "seed=0,method=dense+one_cycle", "-j", 2, "--out", tmp_path / "out") == 0
+    assert "Timed 0 of 2 runs again, alone; " in (said := capsys.readouterr().out)
+    assert "`prunebench retime mine` times the rest" in said
