@@ -8,7 +8,7 @@ import typer
 
 from benchmark.commands import options as o
 from benchmark.commands.output import print_report
-from benchmark.errors import UserError
+from benchmark.errors import UnknownName, UserError
 
 app = typer.Typer()
 
@@ -81,6 +81,32 @@ def check(
     report = check_suite(suite, tier, tuple(set or ()), out, against, junit, summary)
     print_report(to_json(report) if as_json else as_markdown(report), as_json)
     raise typer.Exit(report.exit)
+
+
+@app.command()
+def compare(
+    suite: o.SuiteName,
+    a: Annotated[str, typer.Argument(help="A row, as its table's CSV calls it: one_cycle, or agp, global.")],
+    b: Annotated[str, typer.Argument(help="Another row; nothing: the same row of --against.")] = "",
+    only: o.Only = "",
+    tier: o.Tier = "full",
+    out: o.Read = o.RESULTS,
+    against: o.Against = None,
+    format: Annotated[str, typer.Option("--format", help="md or json.")] = "md",
+    methods: o.Methods = None,
+) -> None:
+    """Compare two rows: the difference with its interval, image by image, and the costs."""
+    gc.disable()
+    from benchmark.commands.compare import FORMATS, as_json, as_markdown, compare_rows
+
+    if format not in FORMATS:
+        raise UnknownName("format", format, FORMATS)
+    if not (b or against):
+        raise UserError("name a second row, or another store with --against")
+    pairs = compare_rows(
+        suite, a, b or a, tier=tier, only=only, stores=(out, against or out), methods_from=tuple(methods or ())
+    )  # fmt: skip
+    print_report(as_json(pairs) if format == "json" else as_markdown(pairs), format == "json")
 
 
 @app.command()

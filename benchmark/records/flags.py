@@ -10,7 +10,7 @@ from benchmark.records.store import Stored
 
 TOLERANCE = 0.005  # how far from its target a network may end, in shares
 
-# What to call each part of a record's conditions, in the order of `rows._conditions`.
+# What to call each part of a record's conditions, in the order of `rows.conditions`.
 CONDITIONS = ("device", "mode", "images", "engine code", "model code", "data code")
 
 

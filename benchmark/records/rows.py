@@ -166,16 +166,16 @@ def _rows_of_block(places: list[Planned], found: dict[str, list[Stored]], store:
     A row that has no record under it shows those it has, flagged, beside a dense reference of their own condition.
     """
     done = {p.id: [s for s in found[p.id] if s.record.ending == "done"] for p in places}
-    prevailing = _prevailing([s for each in done.values() for s in each], _conditions)
+    prevailing = _prevailing([s for each in done.values() for s in each], conditions)
     all_dense = [s for p in places if p.label == "dense" for s in done[p.id]]
     rows = []
     for (label, kind, target), mine in _lines(places).items():
         of_line = [s for p in mine for s in done[p.id]]
         condition = prevailing
-        if not any(_conditions(s.record) == prevailing for s in of_line):
-            condition = _prevailing(of_line, _conditions) or prevailing
-        records = _one_a_seed([s for s in of_line if _conditions(s.record) == condition])
-        dense = _one_a_seed([s for s in all_dense if _conditions(s.record) == condition])
+        if not any(conditions(s.record) == prevailing for s in of_line):
+            condition = _prevailing(of_line, conditions) or prevailing
+        records = _one_a_seed([s for s in of_line if conditions(s.record) == condition])
+        dense = _one_a_seed([s for s in all_dense if conditions(s.record) == condition])
         diverged = sum(any(s.record.ending == "diverged" for s in found[p.id]) for p in mine)
         if records or diverged:
             newest = max((s.record.finished for s in records), default="")
@@ -212,7 +212,7 @@ def _lines(places: list[Planned]) -> dict[tuple[str, str, float], list[Planned]]
     return lines
 
 
-def _conditions(record: Record) -> tuple[str, ...]:
+def conditions(record: Record) -> tuple[str, ...]:
     engine, _, model, data = record.code.meaning
     return (*record.how.conditions, engine, model, data)
 
