@@ -145,7 +145,7 @@ def test_one_flag_keeps_its_letter_and_letters_do_not_run_out() -> None:
 def test_the_board_marks_it_and_explains_the_letters(suite: Path, flawed: Store, tmp_path: Path) -> None:
     build(tables_of(read(str(suite)), planned(suite), flawed), [], flawed, tmp_path / "site")
     page = (tmp_path / "site" / "index.html").read_text()
-    (line,) = (line for line in page.split("<tr>") if ">one_shot</a>" in line)
+    (line,) = (line for line in page.split("<tr>") if ">One-shot</a>" in line)
     assert "90 %, reached 40.0 to 50.0 %" in line
     title, mark = re.findall(r'<sup class="mark" title="([^"]*)">([^<]*)</sup>', line)[0]
     assert title == "dense below its floor of 95 %; target missed: 40.0 to 50.0 % removed"

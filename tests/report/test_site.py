@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from benchmark.cli import main
 from benchmark.records.store import Store
+from benchmark.report import figures
 from tests.conftest import SUITE
 
 CHROMIUM = next(
@@ -96,6 +97,32 @@ def test_figures_are_there_for_screen_and_paper(site: Path) -> None:
         drawn = list((site / "figures").glob(f"*.{form}"))
         assert len(drawn) == 6, "each table, what it weighs, the paths of ocspruner and laasp, and laasp's choices"
         assert all(path.read_bytes().startswith(begins) for path in drawn)
+
+
+def test_a_figure_is_drawn_again_only_where_it_shows_something_else(
+    store: Store, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = tmp_path / "mine"
+    shutil.copytree(site, mine)
+    drawn: list[str] = []
+    whole = figures.draw
+
+    def draw(pictures: dict[str, Any], forms: tuple[str, ...]) -> dict[str, bytes]:
+        drawn.extend(pictures)
+        return whole(pictures, forms)
+
+    monkeypatch.setattr(figures, "draw", draw)
+    again = ("report", store.root / "mine.toml", "--out", store.root, "--to", mine)
+    prunebench(*again)
+    assert not drawn
+    lost = next((mine / "figures").glob("*.pdf"))
+    lost.unlink()
+    known = json.loads((mine / ".figures.json").read_text())
+    other = next(stem for stem in known if stem != lost.stem)
+    (mine / ".figures.json").write_text(json.dumps(known | {other: "it showed something else"}))
+    prunebench(*again)
+    assert sorted(drawn) == sorted([lost.stem, other])
+    assert lost.is_file()
 
 
 def test_equal_records_give_an_equal_site(store: Store, site: Path, tmp_path: Path) -> None:

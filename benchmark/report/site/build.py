@@ -12,6 +12,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Iterator
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from benchmark.errors import UserError
 from benchmark.evidence.claims import Finding
 from benchmark.evidence.ledger import entries
+from benchmark.plan.canonical import digest
 from benchmark.records.store import Store, Stored, pack_side
-from benchmark.report.figures import draw
 from benchmark.report.footnotes import Footnotes, in_html
-from benchmark.report.pictures import pictures_of
+from benchmark.report.pictures import Picture, pictures_of
 from benchmark.report.site import libraries
 from benchmark.report.site.facts import Line, lines_of, run_facts
 from benchmark.report.table import Table
 
 PRINTED = ("svg", "pdf", "png")
+DRAWN = ".figures.json"  # what each figure shows, by its digest
 CONTENTS = ".site"  # the files of the site, so that a later one removes its own and no others
 MADE = re.compile(r"(rows|runs|data|figures)/[^/]+")
 
@@ -49,13 +51,36 @@ def build(tables: list[Table], found: list[Finding], store: Store, folder: Path)
             _write(packed, _packed(stored, store))
     for name, text in _assets():
         _write(folder / "assets" / name, text)
-    for name, drawn in draw(pictures_of(tables, store), PRINTED).items():
-        written.add(path := folder / "figures" / name)
-        _replace(path, drawn)
+    written |= _figures(pictures_of(tables, store), folder)
     for old in _ours(folder) - written:
         old.unlink()  # of a run that is no longer in the store
     _write(folder / CONTENTS, "".join(f"{path.relative_to(folder).as_posix()}\n" for path in sorted(written)))
     return pages
+
+
+def _figures(pictures: dict[str, Picture], folder: Path) -> set[Path]:
+    """Drawn anew only where what they show, or how it is drawn, has changed."""
+    known = _drawn_before(folder)
+    code = files("benchmark.report").joinpath("figures.py").read_text(encoding="utf-8")
+    now = {stem: digest([repr(picture), code, version("matplotlib")]) for stem, picture in pictures.items()}
+    paths = {stem: [folder / "figures" / f"{stem}.{form}" for form in PRINTED] for stem in pictures}
+    due = [stem for stem in now if known.get(stem) != now[stem] or not all(path.is_file() for path in paths[stem])]
+    if due:
+        from benchmark.report.figures import draw  # imports matplotlib, which takes as long as all else
+
+        for name, drawn in draw({stem: pictures[stem] for stem in due}, PRINTED).items():
+            _replace(folder / "figures" / name, drawn)
+    _write(folder / DRAWN, json.dumps(now, indent=1, sort_keys=True) + "\n")
+    return {path for each in paths.values() for path in each}
+
+
+def _drawn_before(folder: Path) -> dict[str, str]:
+    """Figure -> the digest of what it showed when it was drawn; nothing where that cannot be told."""
+    try:
+        found = json.loads((folder / DRAWN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _ours(folder: Path) -> set[Path]:

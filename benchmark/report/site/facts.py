@@ -6,7 +6,9 @@ from typing import Any
 from benchmark.records.flags import reached
 from benchmark.records.rows import Row
 from benchmark.records.store import Stored
+from benchmark.report.columns import hours, unit
 from benchmark.report.footnotes import Footnotes
+from benchmark.report.names import title
 from benchmark.report.reported_columns import Beside, beside
 from benchmark.report.table import Table
 
@@ -39,6 +41,20 @@ class Line:
     @property
     def removed(self) -> str:
         return f"{self.asked}, reached {self.reached}" if self.reached else self.asked
+
+    @property
+    def epochs(self) -> int:
+        return self.row.records[0].record.cell.recipe.epochs
+
+    @property
+    def title(self) -> str:
+        return title(self.row.label)
+
+    @property
+    def hours(self) -> str:
+        """With their unit: the board holds rows of GPUs and of CPUs."""
+        of = unit([self.row])
+        return f"{hours(self.row, of)} {of}"
 
     @property
     def devices(self) -> list[str]:
