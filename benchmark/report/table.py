@@ -62,7 +62,7 @@ def _columns(table: Table) -> list[tuple[str, str]]:
 
 
 def _grid(table: Table, notes: Footnotes, write: Callable[[str], str] = str) -> tuple[list[str], Grid]:
-    """Method × target down, data set and model across: mean ± deviation (n), and the marks of what is flagged."""
+    """Rows: method × target. Columns: data set and model. Cells: mean ± deviation (n), and the letters of flags."""
     columns = _columns(table)
     at = {(row.data, row.model, row.label, row.kind, row.target): row for row in table.rows}
     lines = dict.fromkeys((row.kind, row.target, row.label) for row in table.rows)
@@ -87,7 +87,7 @@ def removed(row: Row) -> str:
 
 
 def _removed(kind: str, target: float, off: list[Row], *, named: bool = False) -> str:
-    """What was to be removed; of the rows that ended off it, what was (and of which, where there are several)."""
+    """What was asked to be removed. For rows that missed it, what was removed (and which row, if there are several)."""
     really = [reached(row.records) + (f" ({row.model}, {row.data})" if named else "") for row in off]
     return ", ".join([f"{100 * target:g} % {kind}" if kind else "nothing", *(f"reached {share}" for share in really)])
 
@@ -119,7 +119,7 @@ CUT_HOURS: list[Column] = [
 
 
 def _details(rows: list[Row], notes: Footnotes) -> Grid:
-    """Head and lines: the columns that the table's kind of target asks for."""
+    """Head and lines, with the columns for the table's kind of target."""
     cuts = any(row.kind in CHANNEL_KINDS for row in rows)
     marked: Column = ("top-1 %", lambda row: accuracy(row) + notes.mark(row.flags))
     columns = [marked, *ALWAYS, *(CUT if cuts else MASKED), *HOURS, *(CUT_HOURS if cuts else [])]
@@ -132,7 +132,7 @@ def _details(rows: list[Row], notes: Footnotes) -> Grid:
 
 
 def _printed(table: Table, rows: list[Row], notes: Footnotes) -> Grid:
-    """Reported beside measured, with the gap or with what forbids one."""
+    """Reported beside measured numbers, with the gap or the reason for none."""
     body = [["removed", "method", "here", "printed", "gap", "unlike ours in", "where"]]
     for row in sorted(rows, key=lambda r: (r.kind, r.target)):
         for each in beside(row, table.spec, table.tier):
@@ -153,7 +153,7 @@ def _percent(share: float) -> str:
 
 
 def _hours(row: Row) -> tuple[float, ...] | None:
-    """What they went into, as parts of the dense network's."""
+    """The hours by their use, as parts of the dense network's hours."""
     if (dense := row.dense_hours) is None:
         return None
     return tuple(row.cost(part) / dense for part in ("pretrain", "train", "search", "recover"))
@@ -164,7 +164,7 @@ def _sum(parts: tuple[float, ...] | None) -> str:
 
 
 def _latency(row: Row, batch: str) -> str:
-    """Median ± quartile range; then the dense network's, of the same turns."""
+    """Median ± quartile range; then those of the dense network, in the same turns."""
     mine, dense = row.latency(batch), row.latency(f"dense {batch}")
     return f"{mine[0]:.2f} ± {mine[1]:.2f}, {dense[0]:.2f} ± {dense[1]:.2f}" if mine and dense else NONE
 
@@ -228,7 +228,7 @@ def _md_table(table: Table) -> str:
 
 
 def md_notes(notes: Footnotes) -> list[str]:
-    """The words of every mark so far, as a paragraph below the grid."""
+    """The text of every letter so far, as a paragraph below the grid."""
     return (
         ["", "; ".join(f"{in_markdown([letter])} {text}" for letter, text in texts) + "."]
         if (texts := notes.texts())
