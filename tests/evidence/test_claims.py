@@ -419,7 +419,7 @@ def test_where_a_record_tells_nothing_of_the_measure_there_is_no_verdict(found: 
         (FULL.replace("beats", "reaches"), "claim a: Value error, 'reaches' needs a value"),
         (FULL + "zeta = 3\n", "claim a: zeta: Extra inputs are not permitted"),
         (FULL.replace('["quick/weights"]', '["a/b", "a/b"]'), "claim a: Value error, where names a place twice"),
-        (FULL + 'there = "a/b"\ntuned = true\n', "claim a: Value error, the rivals of a tuned claim stand in its own"),
+        (FULL + 'there = "a/b"\ntuned = true\n', "claim a: Value error, the rivals of a tuned claim must be in its own"),
     ],
 )
 def test_a_wrong_claim_is_named_with_its_key_and_stops_no_other(tmp_path: Path, text: str, says: str) -> None:
