@@ -87,7 +87,7 @@ def check(
     if whole:
         asked = set(cells) if smoke else set(rows.values())
         gone = [pin for pin in pins if (pin.cell if smoke else pin.row) not in asked]
-        lines += [Line("counts", pin.name, "not measured", "pinned; the suite asks for it no longer") for pin in gone]
+        lines += [Line("counts", pin.name, "not measured", "pinned, but no longer in the suite") for pin in gone]
     if not smoke:
         judged = {id: _candidate(records, of_row.get(rows[id], [])) for id, records in measured.items() if records}
         lines += _statistical(cells, rows, of_row, judged)

@@ -106,7 +106,7 @@ def _at(claim: Claim, places: list[str], sites: list[Site], rivals: list[Row]) -
     small_scale = places != claim.where or any(place.endswith("@small") for place in places)
     nothing = Finding(claim, " + ".join(places), "not tested", "no records", small_scale=small_scale)
     if lacking := _lacking(claim, sites):
-        return replace(nothing, why=f"it asks for {', '.join(lacking)}, which this table has not")
+        return replace(nothing, why=f"it asks for {', '.join(lacking)}, which is not in this table")
     if unlike := _unlike(claim, [*rivals, *(row for site in sites for row in site.rows)]):
         return replace(nothing, why=f"rows of unlike conditions: {', '.join(unlike)}")
     if claim.tuned:
@@ -134,7 +134,7 @@ def _at(claim: Claim, places: list[str], sites: list[Site], rivals: list[Row]) -
     for row, beside in mine:
         concerned += [r for r in beside for other in others if faces(r, row, other) and r not in concerned]
     if unsaid := [row.label for row in concerned if None in told(claim, row)]:
-        return replace(nothing, why=f"records of {', '.join(unsaid)} do not tell what it speaks of")
+        return replace(nothing, why=f"records of {', '.join(unsaid)} do not hold what it is about")
     if spoilt := [f"{row.label} {flag}" for row in concerned for flag in row.flags if _spoils(flag.name, claim)]:
         return replace(nothing, why=f"not to be trusted: {', '.join(spoilt)}")
     if claim.kind == "costs less than" and (
@@ -146,7 +146,7 @@ def _at(claim: Claim, places: list[str], sites: list[Site], rivals: list[Row]) -
     samples = [sample for other in claim.against or [""] if (sample := sample_of(claim, mine, other)) is not None]
     if len(samples) < max(1, len(claim.against)):
         missing = [other for other in claim.against if sample_of(claim, mine, other) is None]
-        return replace(nothing, why=f"no records of {', '.join(missing) or 'what it is held against'}")
+        return replace(nothing, why=f"no records of {', '.join(missing) or 'its rivals'}")
     if (wanted := sum(_wanted(claim, site) for site in sites)) > len(mine):
         why = f"{len(mine)} of its {wanted} targets and networks have records"
         return replace(nothing, state="inconclusive", why=why, more_seeds=claim.n)

@@ -78,7 +78,7 @@ def read(path: Path) -> list[Reported]:
             wrong.append(f"{where}: {error}")
     wrong += [*_twice(rows), *_sizes(rows), *_changes(rows), *_percents(rows)]
     if wrong:
-        raise UserError(f"{path}: {len(wrong)} rows cannot be\n  " + "\n  ".join(wrong))
+        raise UserError(f"{path}: {len(wrong)} rows are wrong\n  " + "\n  ".join(wrong))
     return [row for row in rows if row.metric not in CHANGES and row.metric not in PERCENTS]
 
 
@@ -102,7 +102,7 @@ def _row(fields: dict[str, str | None], where: str) -> Reported:
     if text["metric"] in SHARES - set(PERCENTS) and text["unit"] != "%":
         raise ValueError(f"{text['metric']} in {text['unit'] or 'no unit'}: accuracies are in %")
     if value < 0 and text["metric"] not in CHANGES:
-        raise ValueError(f"{text['metric']} {text['value']}: less than nothing")
+        raise ValueError(f"{text['metric']} {text['value']}: below zero")
     if several := [key for key in ("method", "model", "data") if any(s in text[key] for s in (" / ", ";", "→", "\n"))]:
         raise ValueError(f"{several[0]} {text[several[0]]!r} holds several values; one a row")
     n = _number(text["n"], "n") if text["n"] else None

@@ -33,7 +33,7 @@ class Died(Exception):
 def train_together(cell: Cell, device: str, store: Store, lease: Lease, stop: StopAsked, force: bool) -> None:
     """The worker's side: start the processes, keep the lease alive, pass on a request to stop."""
     if device == "cuda" and (there := torch.cuda.device_count()) < cell.gpus:
-        raise UserError(f"it is to be trained by {cell.gpus} GPUs, and this worker has {there}")
+        raise UserError(f"it needs {cell.gpus} GPUs, and this worker has {there}")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={cell.gpus}"]
     command += ["-m", "benchmark", "rank", cell.id, str(store.root.resolve()), *(["--force"] if force else [])]
     attempts = Attempts(store.run_folder(cell.id))

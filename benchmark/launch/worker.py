@@ -92,7 +92,7 @@ def _say_who_has(spec: Spec, store: Store, display: Display) -> None:
     now = state(store.run_folder(spec.cell.id))
     if now.taken and now.holder:
         who = f"process {now.holder.pid} on {now.holder.host or 'a machine unknown'} has it"
-        display.say(f"waiting  {spec.cell.name}: {who}; once silent for {STALE / 60:.0f} min it is taken over")
+        display.say(f"waiting  {spec.cell.name}: {who}; taken over after {STALE / 60:.0f} min of silence")
 
 
 def standing_of(spec: Spec, store: Store, among: Iterable[str] = ()) -> tuple[Standing, str]:
@@ -157,7 +157,7 @@ def _run(
             stored = execute(cell, replace(context, store=leased, stop=stop, say=display.say, watch=alive), force=force)
     except Died as died:
         lease.give_back("died", str(died))
-        display.say(f"died     {cell.name}: {died}; going on from its checkpoint")
+        display.say(f"died     {cell.name}: {died}; continuing from its checkpoint")
     except LeaseLost as lost:
         display.say(f"left     {cell.name}: {lost}")
     except Stopped:

@@ -54,7 +54,7 @@ def render(tables: list[Table], format: str) -> str:
     return "\n".join(draw(table) for table in tables)
 
 
-# ---- what stands in the cells ----------------------------------------------------------------
+# ---- what is in the cells --------------------------------------------------------------------
 
 
 def _columns(table: Table) -> list[tuple[str, str]]:

@@ -183,7 +183,7 @@ def test_what_is_missing_is_said(tmp_path: Path, environment: Any, pinned: Pin) 
     assert ("nothing is pinned and nothing measured" in empty.lines[0].why, empty.exit) == (True, 4)
     gone = check("s", places(tiny("agp")), [pinned], context.store, smoke=False)
     assert [(line.verdict, line.why) for line in gone.lines] == [
-        ("not measured", "pinned; the suite asks for it no longer")
+        ("not measured", "pinned, but no longer in the suite")
     ]
 
 
