@@ -1,1 +1,1 @@
-"""One file or folder a method. This file imports nothing. Each reads like its paper's algorithm box."""
+"""One file or folder per method. This file imports nothing. Each method reads like its paper's algorithm box."""

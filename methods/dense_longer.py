@@ -1,4 +1,4 @@
-"""Control: the dense network, trained longer. If it gains, the reference of the table was not done.
+"""Control: the dense network, trained longer. If it gains, the table's reference was not trained to its end.
 
 In tables: Dense, longer
 Expected:  a little above `dense`; papers that fine-tune on top of a full training compare with this.

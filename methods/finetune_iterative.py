@@ -1,8 +1,8 @@
-"""Pretrain, then n times: prune a share, fine-tune. What is left of the epochs is divided evenly.
+"""Pretrain, then n times: prune a share and fine-tune. The remaining epochs are divided evenly.
 
 In tables: Iterative + fine-tuning
 The pretraining is a dense cell of its own, as in `finetune_one_shot`.
-Expected:  gentler than one cut; papers differ on whether it is worth its epochs.
+Expected:  loses less than one cut; papers differ on whether it is worth its epochs.
 """
 
 from typing import Literal

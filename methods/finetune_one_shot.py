@@ -1,8 +1,8 @@
-"""Pretrain, prune once, fine-tune: the usual pipeline that one-cycle methods are measured against.
+"""Pretrain, prune once, fine-tune: the usual pipeline that one-cycle methods are compared with.
 
 In tables: One-shot + fine-tuning
-The pretraining is a dense cell of its own, with `pretrain` of the epochs and the whole schedule
-squeezed into them; its hours count. Fine-tuning goes along the rest of the recipe's schedule, where
+The pretraining is a dense cell of its own. It has the share `pretrain` of the epochs, with the whole schedule
+compressed into them; its hours count. Fine-tuning follows the rest of the recipe's schedule, where
 the learning rate is low already.
 Expected:  OCSPruner's claim is that this costs more for no more accuracy (ResNet-50: 1.28 to 1.41 times).
 """

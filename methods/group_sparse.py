@@ -29,7 +29,7 @@ def group_sparse(
 
 
 def strengths(view: View, alpha: float) -> dict[str, list[float]]:
-    """How hard each channel is pushed: 1 for a group's strongest, 2^alpha for its weakest."""
+    """The strength of the push on each channel: 1 for a group's strongest, 2^alpha for its weakest."""
     found = {}
     for name, norm in scores(view, "group_norm", "none").items():
         weakness = (norm.max() - norm) / (norm.max() - norm.min()).clamp_min(1e-12)

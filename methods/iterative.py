@@ -30,4 +30,4 @@ def iterative(
 def fraction(t: float, n: int = 3, start: float = 0.2) -> float:
     if t <= start:
         return 0.0
-    return ceil(n * (t - start) / (1 - start) - 1e-9) / n  # a rounding error is no further step
+    return ceil(n * (t - start) / (1 - start) - 1e-9) / n  # so that a rounding error makes no further step

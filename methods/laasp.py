@@ -1,4 +1,4 @@
-"""LAASP: again and again remove the filters whose absence hurts the loss least, whatever criterion found them.
+"""LAASP: in each step remove the filters whose absence hurts the loss least, by any of several criteria.
 
 In tables: LAASP
 Paper:     Ghimire, Lee, Kim, "Loss-Aware Automatic Selection of Structured Pruning Criteria for Deep
@@ -17,9 +17,9 @@ Variants:  `official` is what the released code does: least_similar, an augmente
            at each cut, one epoch of recovery after every step at the rate of the start epoch, and
              overshoot  the last step may pass the target.
              cap_rule   "before a step": a layer below its cap takes a whole step, which may end
-                        above it. Without it a step stops at the cap.
+                        above the cap. Without it a step stops at the cap.
              layers     "convolutions": a linear layer is no candidate, except in a transformer, which
-                        has nothing else to offer. Without it a hidden one is.
+                        has no others. Without it a hidden linear layer is a candidate.
            tests/methods/test_laasp_logs.py replays the published logs step by step.
 Not here:  layers of a group that a layer norm normalises together (a transformer's embedding).
 """
@@ -56,12 +56,12 @@ def laasp(
     start: int = 50,
     pool: tuple[Literal["l1", "l2", "euclidean", "cosine"], ...] = ("l1", "l2", "euclidean", "cosine"),
     cosine: Literal["most_similar", "least_similar"] = "most_similar",
-    step: float = 0.01,  # so much of the dense network's MACs goes at a time, or of a layer's filters
+    step: float = 0.01,  # share of the dense network's MACs, or of a layer's filters, to remove at a time
     step_of: Literal["macs", "filters"] = "macs",
     cap: float = 0.75,
     images: int = 10_000,
     augmented: bool = False,
-    every: float = 0.02,  # so much of the target's unit between two recoveries
+    every: float = 0.02,  # share, in the target's unit, between two recoveries
     recover: int = 1,
     within: bool = True,
     momentum: Literal["keep", "reset"] = "keep",
@@ -76,7 +76,7 @@ def laasp(
         raise UserError(
             f"laasp: a subset of {images} images was asked for; there are {run.training_images} to train on"
         )
-    rarest = max(every, step) if step_of == "macs" else every or step  # a share of a layer is a small one of all MACs
+    rarest = max(every, step) if step_of == "macs" else every or step  # a share of a layer is a small share of all MACs
     recoveries = 0 if every >= run.target else int(run.target / rarest)
     if start + (recover * recoveries if within else 0) >= run.epochs:
         room = f"{start} epochs and about {recoveries} recoveries of {recover}"
@@ -109,7 +109,7 @@ def best_choice(
     cap_rule: str | None = None,
     layers: str | None = None,
 ) -> dict[str, Any]:
-    """The layer, criterion and filters of least loss, and the loss of every candidate there was."""
+    """The layer, criterion and filters of least loss, and the loss of every candidate."""
     subset = view.images(images, augmented=augmented)
     if not any(filters(view, group, layers) for group in view.groups.values() if view.can_be_silenced(group)):
         layers = None  # a transformer
@@ -144,9 +144,9 @@ def how_many(
     cap_rule: str | None = None,
     layers: str | None = None,
 ) -> dict[str, int]:
-    """Filters to take from each group: a step's worth, as far as the cap and the target allow."""
+    """Filters to take from each group: one step, as far as the cap and the target allow."""
     found: dict[str, int] = {}
-    passing: list[str] = []  # groups of which not even one filter can go without passing the target
+    passing: list[str] = []  # groups in which even one filter would pass the target
     for name, group in view.groups.items():
         if not view.can_be_silenced(group) or not filters(view, group, layers):
             continue
@@ -177,7 +177,7 @@ def after(view: View, name: str, group: Group, count: int) -> float:
 
 
 def filters(view: View, group: Group, layers: str | None = None) -> list[tuple[str, Tensor]]:
-    """Every layer (or convolution) that makes channels of this group, its weights one row a channel."""
+    """Every layer (or convolution) that makes channels of this group, with its weights in one row per channel."""
     return [
         (m.layer, m.rows(view.weights[m.path].detach()).float())
         for m in group.weights("out", "through")
@@ -185,7 +185,7 @@ def filters(view: View, group: Group, layers: str | None = None) -> list[tuple[s
     ]
 
 
-# ---- criteria: of each filter a number, the smallest go ------------------------------------------
+# ---- criteria: a number per filter; the smallest are removed -------------------------------------
 
 CRITERIA: dict[str, Callable[[Tensor], Tensor]] = {
     "l1": lambda rows: rows.abs().sum(1),

@@ -1,4 +1,4 @@
-"""OCSPruner: train from scratch, watch which sub-network a cut would leave, cut once it no longer changes.
+"""OCSPruner: train from scratch, watch which sub-network a cut would leave, and cut once it no longer changes.
 
 In tables: OCSPruner
 Paper:     Ghimire, Kil, Jeong, Park, Kim, "One-cycle Structured Pruning with Stability Driven
@@ -13,24 +13,24 @@ Variants:  `paper`, the defaults, is what the paper says. `official` is what the
              regulariser  penalty: the loss grows by reg × the norms of the doomed channels.
                           shrink: that term has no gradient there; after each step doomed weights
                           are multiplied by 1 - reg × lr instead.
-             cost         own: a group is charged what its own channels cost. predecessor: by an
-                          index slip each is charged what its neighbour towards the output costs.
-             depthwise    True: depthwise filters are part of their group. There they are not.
+             cost         own: a group is charged the cost of its own channels. predecessor: by an
+                          index slip each is charged the cost of its neighbour towards the output.
+             depthwise    True: depthwise filters are part of their group. False: they are not.
              search       walk: rank, and skip what overshoots. threshold: one global threshold, found
                           by halving; and the cap keeps one channel more where 16 are left 4.
-             momentum     keep: goes on over the cut. reset: the optimizer is made anew.
+             momentum     keep: stays over the cut. reset: the optimizer is made again.
              late         epochs between decision and cut, and (twice) before sparsity learning.
              lag          epochs by which the learning rate is behind after the cut.
              raised       the coefficient grows from the second epoch of sparsity learning on.
                           at once: from the first.
              counter      a target in MACs is met in MACs, and a channel's cost is in MACs. authors:
                           both count biases, two operations for each normalised number and one
-                          for each of an activation or pooling that is a module (1 % of ResNet-56,
-                          where it counts what theirs does to the last digit). On VGG-16 five
+                          for each number of an activation or pooling that is a module (1 % of
+                          ResNet-56, where it equals their count to the last digit). On VGG-16 five
                           ReLUs more are modules here than there: .03 % of all.
 Logs:      `back` is no difference of the released code, which compares with the sub-network of two
-           epochs before. The ResNet-56 ablation's logs can only come of consecutive epochs: back = 1.
-Not taken: saliency and shrinking speak of layer norms too, which the released code does not know.
+           epochs before. The ResNet-56 ablation's logs fit only consecutive epochs: back = 1.
+Not taken: saliency and shrinking include layer norms here; the released code does not know them.
 """
 
 from math import exp
@@ -67,7 +67,7 @@ def ocspruner(
     *,
     eps: float = 0.999,
     monitor: int = 2,  # the first epoch that is watched
-    sl_start: int = 30,  # sparsity learning from here on; -1: once the stability first stands still
+    sl_start: int = 30,  # sparsity learning from here on; -1: once the stability first stops changing
     sl_end: int = 110,  # cut here at the latest
     cap: float = 0.75,
     reg: float = 1e-4,
@@ -91,7 +91,7 @@ def ocspruner(
     if back is not None and back < 1:
         raise UserError(f"ocspruner: back = {back}; the stability compares with 1, 2, … epochs before")
     run.check_reach(cap=cap)
-    first = min(monitor, sl_end, sl_start if sl_start >= 0 else monitor)  # what is doomed must be known
+    first = min(monitor, sl_end, sl_start if sl_start >= 0 else monitor)  # the doomed channels must be known
     watched: list[Kept] = []
     psi: list[float] = []
     sparse = False
@@ -137,7 +137,7 @@ def subnetwork(
 
 
 def softmax_of_costs(view: View, cost: str, counter: str | None = None) -> dict[str, float]:
-    """Of what one channel of each group costs, in millions of MACs (or of operations, if the view counts all)."""
+    """Softmax of the cost of one channel per group, in millions of MACs (of operations, if the view counts all)."""
     own = {name: view.macs_per_channel(name) for name in view.groups}
     if cost == "predecessor":  # in the order of the search, from the output back
         order = sorted(view.groups, key=lambda name: view.groups[name].rank)
@@ -150,7 +150,7 @@ def softmax_of_costs(view: View, cost: str, counter: str | None = None) -> dict[
 
 
 def by_threshold(view: View, scores: dict[str, Tensor], target: float, cap: float) -> Kept:
-    """Everything at or below one score goes; halving finds the score. A group's best are out of reach."""
+    """Remove everything at or below one score, found by halving. A group's best channels are never removed."""
     kept_back = {n: g.width - int(g.width * cap * (1 - exp(-g.width))) for n, g in view.groups.items()}
     within = {n: torch.ones(len(s), dtype=torch.bool) for n, s in scores.items()}
     for name, score in scores.items():
@@ -181,7 +181,7 @@ def stability(watched: list[Kept], back: int = 2) -> float:
 
 
 def overlap(before: Kept, now: Kept) -> float:
-    """Mean over groups of |both| / |either|, every group counting alike."""
+    """Mean over groups of |both| / |either|. Every group has the same weight."""
     jaccard = [len({*before[g]} & {*now[g]}) / len({*before[g]} | {*now[g]}) for g in now]
     return sum(jaccard) / len(jaccard)
 
@@ -194,7 +194,7 @@ def stands_still(psi: list[float], epoch: int) -> bool:
 
 
 def penalty(run: Run, kept: Kept, reg: float, depthwise: bool) -> Any:
-    """reg × the sum over doomed channels of the norm of all that would go with them."""
+    """reg × the sum over doomed channels of the norm of everything that would be removed with them."""
     marks = marked(run, kept)
 
     def loss(network: nn.Module, now: Now) -> Tensor:
@@ -211,7 +211,7 @@ def penalty(run: Run, kept: Kept, reg: float, depthwise: bool) -> Any:
 
 
 def shrink(run: Run, kept: Kept, reg: float, depthwise: bool) -> Any:
-    """Doomed weights × (1 - reg × lr); what is doomed as output and as input shrinks twice."""
+    """Doomed weights × (1 - reg × lr). A weight that is doomed as output and as input shrinks twice."""
     marks = marked(run, kept)
 
     @torch.no_grad()
@@ -228,7 +228,7 @@ def shrink(run: Run, kept: Kept, reg: float, depthwise: bool) -> Any:
 
 
 def marked(run: Run, kept: Kept) -> dict[str, Tensor]:
-    """1 for a doomed channel, 0 for one that stays. Of no use, and no error, where a resumed run is past its cut."""
+    """1 for a doomed channel, 0 for one that stays. Not used, and no error, if a resumed run is past its cut."""
     stay = {name: set(channels) for name, channels in kept.items()}
     return {
         name: torch.tensor([float(channel not in stay[name]) for channel in range(group.width)])

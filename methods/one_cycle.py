@@ -1,4 +1,4 @@
-"""One-Cycle Pruning: one training run, its sparsity rising along a logistic curve from the first step.
+"""One-Cycle Pruning: one training run, with its sparsity rising along a logistic curve from the first step.
 
 In tables: One-Cycle
 Paper:     Hubens, Mancas, Gosselin, Preda, Zaharia, "One-Cycle Pruning: Pruning ConvNets Under a Tight
@@ -7,7 +7,7 @@ Claim:     within one fixed budget it beats one-shot, iterative and AGP pruning 
 Removes:   single convolution weights, smallest magnitude first, the same share in every layer.
 Expected:  no table of the paper could be read. The first author's blog (ResNet-18, Imagenette at
            128 px, 95 %, 10 epochs, one seed): 79.3 %, against AGP 77.1, one-shot 75.5, iterative 66.9.
-Choices:   alpha 14, beta 5 as the paper's README says; the authors' library has beta 6 since.
+Choices:   alpha 14, beta 5 as the paper's README says; the authors' library later has beta 6.
 """
 
 from math import exp

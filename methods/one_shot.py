@@ -1,4 +1,4 @@
-"""One-shot pruning: train, remove everything at once, train on; a single run of the same budget.
+"""One-shot pruning: train, remove everything at once, continue training; a single run of the same budget.
 
 In tables: One-shot
 Baseline of One-Cycle Pruning (arXiv 2107.02086). The authors' blog prunes after 40 % of the budget

@@ -1,11 +1,11 @@
 """Pruning at initialisation: cut before the first step, then train what is left. The other end of every sweep.
 
 In tables: Pruning at init
-Criteria:  scaled_square (OCSPruner's saliency, here of weights that have learnt nothing), snip (Lee,
+Criteria:  scaled_square (OCSPruner's saliency, here of untrained weights), snip (Lee,
            Ajanthan, Torr, ICLR 2019: how much the loss would change, summed over a channel), random.
 Expected:  OCSPruner's authors, ResNet-56, CIFAR-10, -50 % MACs: 93.41 % at epoch 0 (three runs),
-           0.48 points below their stable epoch. That run also weighs by cost: `ocspruner` with
-           eps = 2, sl_start = 0 and sl_end = 0 is exactly it.
+           0.48 points below their stable epoch. That run also weighs by cost: it is exactly
+           `ocspruner` with eps = 2, sl_start = 0 and sl_end = 0.
 """
 
 from typing import Literal
@@ -32,7 +32,7 @@ def prune_at_init(
 
 
 def snip(view: View, normalise: str, target: float, images: int) -> dict[str, list[int]]:
-    """|Σ weight × gradient| over everything that would go with a channel."""
+    """|Σ weight × gradient| over everything that would be removed with a channel."""
     gradients = view.gradients(images)
     found = {name: connection(view, group, gradients) for name, group in view.groups.items()}
     return view.lowest({name: NORMALISE[normalise](score) for name, score in found.items()}, target)

@@ -1,7 +1,7 @@
-"""Random pruning: what one-shot pruning gives when the ranking knows nothing. A control.
+"""Random pruning: one-shot pruning with a random ranking. A control.
 
 In tables: Random
-Whatever a criterion is worth shows against this row. Scores are drawn once a layer, by the seed.
+The worth of a criterion is its gain over this row. Scores are drawn once per layer, by the seed.
 """
 
 from benchmark import Run, Scope, method, prune_along

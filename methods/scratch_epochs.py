@@ -2,8 +2,8 @@
 
 In tables: From scratch, same epochs
 After Liu et al., "Rethinking the Value of Network Pruning", ICLR 2019 (Scratch-E). Only the widths
-are taken: which channels of the initial weights fill them has nothing to do with what was kept.
-Expected:  if this row equals the method's, the method found a width and nothing else.
+are taken. The channels of the initial weights that fill them do not depend on what was kept.
+Expected:  if this row equals the method's, the method found widths and nothing else.
 """
 
 from benchmark import Run, method

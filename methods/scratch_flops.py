@@ -1,8 +1,8 @@
 """Control: the widths that another method found, trained from scratch for as many MACs as that method took.
 
 In tables: From scratch, same FLOPs
-As `scratch_epochs`, with the schedule stretched until the training costs what the method's own
-training and search did (Scratch-B of Liu et al., ICLR 2019, with the method's bill in place of the
+Like `scratch_epochs`, with the schedule stretched until the training costs as much as the method's own
+training and search (Scratch-B of Liu et al., ICLR 2019, with the method's cost instead of the
 dense network's).
 """
 

@@ -71,7 +71,7 @@ def _cost(suite: Suite, tier: str, device: str, data: Path | None) -> str:
 
 def _nothing_published(suite: Suite, tier: str) -> str:
     others = ", ".join(sorted(path.stem for path in (PUBLISHED / "tables").glob("*.md")))
-    nothing = f"Of {suite.name}, tier {tier}, nothing is published in this repository."
+    nothing = f"Nothing of {suite.name}, tier {tier}, is published in this repository."
     return f"\n{nothing} Published here: {others or 'none'}.\n"
 
 

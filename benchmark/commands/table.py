@@ -36,7 +36,7 @@ def make_table(
             for path, content in _products(found, out, artist).items():
                 write_safely(path, content)
     if old := sum(_is_old(row, methods_from) for tables in found.values() for table in tables for row in table.rows):
-        print(f"{old} rows are of other code than what lies here; `run --stale` redoes them", file=sys.stderr)
+        print(f"{old} rows are of other code than this; `run --stale` runs them again", file=sys.stderr)
     return "\n".join(render(tables, format or "md") for tables in found.values())
 
 

@@ -1,1 +1,1 @@
-"""One file a data set, and what they share. May import plan."""
+"""One file per data set, and what they share. May import plan."""

@@ -20,14 +20,14 @@ from benchmark.data.download import BROKEN, download
 from benchmark.errors import Damaged, UserError
 
 CHUNK = 1 << 20
-# What the standard library says of archives that are damaged or made up.
+# The errors that the standard library raises for damaged or made-up archives.
 NO_ARCHIVE = (
     *(tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, struct.error, EOFError, OSError),
     *(ValueError, LookupError, OverflowError, RuntimeError, MemoryError),
 )
-TIMES, FREELY = 100, 2**30  # more than so many times its own size, and than so many bytes, is a bomb
-BLOCK, DEEPEST = 4096, 100  # bytes that the smallest file takes on a disk; folders in folders
-Member = tuple[str, bool, bool, int]  # name, a plain file, a folder, bytes
+TIMES, FREELY = 100, 2**30  # an archive that unpacks to more than both of these (times its size, bytes) is a bomb
+BLOCK, DEEPEST = 4096, 100  # bytes that the smallest file takes on a disk; depth of folders
+Member = tuple[str, bool, bool, int]  # name, whether a plain file, whether a folder, bytes
 WORKSHOP = ".making"
 
 
@@ -35,15 +35,15 @@ WORKSHOP = ".making"
 class Archive:
     file: str
     url: str
-    md5: str  # the one its publisher states
-    instead: tuple[str, ...] = ()  # what else the data set is read from; named when nothing is there
+    md5: str  # as its publisher states it
+    instead: tuple[str, ...] = ()  # other forms the data set is read from; named in the error if nothing is there
 
     @property
     def wanted(self) -> str:
         return f"{self.file} (or {' or '.join(self.instead)})" if self.instead else self.file
 
     def fetch(self, root: Path, *, offline: bool = False, tries: int = 4) -> Path:
-        """The archive on disk, whole and checked. What is damaged is named and left where it lies."""
+        """The archive on disk, whole and checked. A damaged one is named and left where it is."""
         path = root / self.file
         if os.path.lexists(path) and not path.is_file():
             raise Damaged(f"{path}: not a file; move it away to fetch it anew")
@@ -57,7 +57,7 @@ class Archive:
         return path
 
     def _download(self, path: Path, tries: int) -> None:
-        """It gets its name only when it is the right file: what a server sent instead would stand in the way."""
+        """The file gets its name only when it is right. A wrong file under that name would block the next try."""
         with aside(path) as partial:
             try:
                 download(self.url, partial, tries)
@@ -72,7 +72,7 @@ class Archive:
 
 @contextmanager
 def aside(final: Path) -> Iterator[Path]:
-    """Where to make what `final` shall be: it gets its name when it is whole. Of several makers one's is kept."""
+    """A place to make `final` in. It gets its name when it is complete. Of several makers, one's result is kept."""
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         _sweep(final)
@@ -86,13 +86,13 @@ def aside(final: Path) -> Iterator[Path]:
         yield made
         try:
             made.replace(final)
-        except OSError as error:  # a folder is there: another process was faster
+        except OSError as error:  # the folder exists: another process was faster
             if not final.is_dir():
                 raise UserError(f"{final}: cannot be made ({error.strerror}); what is there was left") from error
 
 
 def _sweep(final: Path) -> None:
-    """What killed makers left; one at work touches its workshop more often than once a week."""
+    """Remove what killed makers left. A working one touches its workshop more often than once a week."""
     a_week_ago = time.time() - 7 * 86400
     for left in final.parent.glob(f".{final.name}.*{WORKSHOP}"):
         if left.stat().st_mtime < a_week_ago:
@@ -108,11 +108,11 @@ def md5_of(path: Path) -> str:
 
 
 def extract(archive: Path, to: Path) -> None:
-    """Unpack a tar or zip of plain files and folders; anything else in it stops it before anything is written."""
+    """Unpack a tar or zip of plain files and folders. If it holds anything else, nothing is written."""
     if not archive.is_file():
         raise Damaged(f"{archive}: not a file")
     try:
-        # by its name: a tar that holds a zip as its last file looks like one
+        # decided by its name: a tar that holds a zip as its last file looks like a zip
         if archive.suffix == ".zip":
             with zipfile.ZipFile(archive) as pack:
                 _check(archive, _in_zip(pack), to)
@@ -135,7 +135,7 @@ def _in_zip(pack: zipfile.ZipFile) -> Iterator[Member]:
 
 
 def _check(archive: Path, members: Iterable[Member], to: Path) -> None:
-    """Asked of one member after the other: to list a bomb to its end takes as long as to unpack it."""
+    """Check one member after the other. Listing a bomb to its end would take as long as unpacking it."""
     home = next(folder for folder in to.absolute().parents if folder.is_dir())
     free, most = shutil.disk_usage(home).free, max(FREELY, TIMES * archive.stat().st_size)
     seen: dict[PurePosixPath, bool] = {}
@@ -156,7 +156,7 @@ def _check(archive: Path, members: Iterable[Member], to: Path) -> None:
 
 
 class _Header(tarfile.TarInfo):
-    """Of a tar, refused while it is read: what would fill the memory before there is a member to ask about."""
+    """A tar header. One that would fill the memory is refused while it is read, before there is a member to check."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
@@ -172,7 +172,7 @@ class _Header(tarfile.TarInfo):
 
 
 def _check_end(tar: tarfile.TarFile) -> None:
-    """The library takes a header that it cannot read for the end, and would leave out all that follows."""
+    """The library takes an unreadable header for the end, and would leave out everything after it."""
     assert tar.fileobj
     tar.fileobj.seek(tar.offset)
     if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
@@ -183,5 +183,5 @@ def _check_end(tar: tarfile.TarFile) -> None:
 
 
 def _timeless(member: tarfile.TarInfo, to: str) -> tarfile.TarInfo | None:
-    """Nothing asks when a file was changed, and a made-up time cannot be set."""
+    """Drop the time of change. Nothing uses it, and a made-up time cannot be set."""
     return tarfile.data_filter(member.replace(mtime=0, deep=False), to)

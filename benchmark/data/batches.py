@@ -1,7 +1,7 @@
 """The batch files of CIFAR's official archives: pickles, read without running anything they name.
 
-They hold dicts, lists, strings, numbers and one uint8 array. The few names that an array needs stand
-for the classes below; every other name is refused.
+They hold dicts, lists, strings, numbers and one uint8 array. The few names that an array needs mean
+the classes below; every other name is refused.
 """
 
 import io
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from benchmark.errors import Damaged
 
-# What a damaged or foreign pickle makes the unpickler raise.
+# The errors that the unpickler raises for a damaged or foreign pickle.
 BROKEN = (
     *(pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError),
     *(TypeError, ValueError, OverflowError, MemoryError, OSError, struct.error),
@@ -31,7 +31,7 @@ class _Dtype:
         self.name = name
 
     def __setstate__(self, state: object) -> None:
-        """Byte order and the like, which one-byte numbers do not have."""
+        """Ignore byte order and the like, which one-byte numbers do not have."""
 
 
 class _Array:
@@ -49,7 +49,7 @@ def _reconstruct(*_: object) -> _Array:
 
 
 class _Unpickler(pickle._Unpickler):
-    """The one in Python: ten bytes make the one in C write gigabytes of memo."""
+    """The unpickler in Python. In the one in C, ten bytes can write gigabytes of memo."""
 
     allowed: dict[tuple[str, str], Any] = {
         ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
@@ -66,7 +66,7 @@ class _Unpickler(pickle._Unpickler):
 
 
 def contents(read: Callable[[], bytes], source: Path) -> dict[bytes, Any]:
-    """The dict of one file, its array as a numpy array."""
+    """The dict of one file, with its array as a numpy array."""
     try:
         found = _Unpickler(io.BytesIO(read()), encoding="bytes").load()
         return {key: value.array() if isinstance(value, _Array) else value for key, value in found.items()}

@@ -1,6 +1,6 @@
 """Caltech-101 (Li, Andreeto, Ranzato, Perona 2022 release): 101 categories, no background class.
 
-It has no official split. Here every fifth image of a category, in the order of names, is for test.
+It has no official split. Here every fifth image of a category, in the order of names, is a test image.
 """
 
 from pathlib import Path

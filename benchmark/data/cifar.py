@@ -1,6 +1,6 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky 2009): the official archive, or the same images in another file.
 
-CIFAR-10 is decided by its pixels and labels (`TEN_PROOF`), whatever file they come in. Of CIFAR-100 this
+CIFAR-10 is recognised by its pixels and labels (`TEN_PROOF`), in any of these files. For CIFAR-100 this
 repository has only the checksums of the official files, so nothing else is accepted.
 """
 
@@ -78,7 +78,7 @@ def cifar100(place: Place) -> Images:
 
 
 def _source(place: Place, archive: Archive, instead: tuple[str, ...]) -> Path:
-    """The archive, else the first of the other forms that is there; where nothing is, the archive is fetched."""
+    """The archive, else the first of the other forms that is there. If nothing is there, the archive is fetched."""
     if not (place.root / archive.file).is_file():
         for name in instead:
             path = place.root / name

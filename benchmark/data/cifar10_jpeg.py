@@ -1,9 +1,9 @@
-"""CIFAR-10 saved as JPEG: real images where the official bytes cannot be had. A data set of its own
-name, because quality-75 JPEG is not the original: compare its accuracies with nothing else.
+"""CIFAR-10 saved as JPEG: real images where the official bytes cannot be had. It has its own
+name, because quality-75 JPEG is not the original. Compare its accuracies with nothing else.
 
-The tree is `cifar10-jpeg/{train,test}/<class>/NNNN.jpg`, every official image saved by Pillow 8.4.0
-as `Image.fromarray(x).save(f, "JPEG")`, NNNN its index within the class in official order. One hash
-over all 60 000 files says whether a tree is that one; docs/DATA.md tells how to derive it.
+The tree is `cifar10-jpeg/{train,test}/<class>/NNNN.jpg`: every official image saved by Pillow 8.4.0
+as `Image.fromarray(x).save(f, "JPEG")`. NNNN is its index within the class in official order. One hash
+over all 60 000 files decides whether a tree is this one; docs/DATA.md says how to derive it.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ def cifar10_jpeg(place: Place) -> Images:
 
 def manifest(tree: Path) -> str:
     """sha256 over the sorted lines `sha256(file)  path`."""
-    images = (path for path in tree.rglob("*") if path.suffix.lower() in SUFFIXES)  # whatever would be read
+    images = (path for path in tree.rglob("*") if path.suffix.lower() in SUFFIXES)  # all files that would be read
     files = sorted(images, key=lambda path: path.relative_to(tree).as_posix())
     lines = (f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.relative_to(tree).as_posix()}\n" for p in files)
     return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -1,6 +1,6 @@
 """UCI handwritten digits, bundled with scikit-learn: 1797 images of 8 × 8, doubled to 16 × 16.
 
-No download, so it is the embedded default. Far too small to judge a method by: the same seed
+It needs no download, so it is the default. It is far too small to judge a method: the same seed
 differs by points between one thread and two.
 """
 

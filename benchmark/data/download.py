@@ -1,5 +1,5 @@
-"""A file over the network: goes on where it broke off, and gives up when nothing comes. Whether it is the right file
-is for others to say."""
+"""Downloads a file: continues where it stopped, and gives up when nothing arrives. The caller checks that it is the
+right file."""
 
 import http.client
 import threading
@@ -9,18 +9,18 @@ import urllib.request
 from pathlib import Path
 
 CHUNK = 1 << 16
-SILENCE = 10  # seconds until a server that says nothing is asked anew
-PATIENCE, SLOWEST = 25, 1024  # seconds, and bytes a second: less than that is no progress
-LARGEST = 2**30  # bytes; no archive that is asked for is a fifth of it
-BROKEN = (OSError, http.client.HTTPException, ValueError)  # what urllib says of servers that break or lie
+SILENCE = 10  # seconds until a silent server is asked again
+PATIENCE, SLOWEST = 25, 1024  # seconds, and bytes per second: less than that is no progress
+LARGEST = 2**30  # bytes; every archive that is asked for is below a fifth of it
+BROKEN = (OSError, http.client.HTTPException, ValueError)  # what urllib raises for servers that break or lie
 
 
 class TooMuch(OSError):
-    """Asking again would not help."""
+    """An error for which asking again does not help."""
 
 
 def download(url: str, to: Path, tries: int) -> None:
-    """In a thread that is left behind when it hangs: headers that drip cannot be timed out otherwise."""
+    """Runs in a thread that is abandoned when it hangs. There is no other timeout for headers that drip."""
     fetch = _Fetch(url, to, tries)
     fetch.start()
     seen, since = 0, time.monotonic()
@@ -41,7 +41,7 @@ class _Fetch(threading.Thread):
         super().__init__(daemon=True)
         self.url, self.to, self.tries = url, to, tries
         self.got = 0  # bytes, of all tries
-        self.left = False  # nobody waits any more
+        self.left = False  # whether the caller has stopped waiting
         self.error: Exception | None = None
 
     def run(self) -> None:
@@ -52,13 +52,13 @@ class _Fetch(threading.Thread):
                 self._append_rest()
                 self.error = None
                 return
-            except Exception as error:  # raised again where it is waited for
+            except Exception as error:  # raised again in the thread that waits
                 self.error = error
             if self.left or isinstance(self.error, TooMuch):
                 return
 
     def _append_rest(self) -> None:
-        """Ask for what is missing; a server that sends everything again starts the file again."""
+        """Ask for what is missing. If the server sends everything, the file starts again."""
         have = self.to.stat().st_size if self.to.exists() else 0
         request = urllib.request.Request(self.url, headers={"Range": f"bytes={have}-"} if have else {})
         try:

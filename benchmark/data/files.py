@@ -1,8 +1,8 @@
-"""Images that stay on disk and are decoded when a step wants them: files in a tree, or JPEGs in shards.
+"""Images that stay on disk and are decoded when a step needs them: files in a tree, or JPEGs in shards.
 
-A picture is asked for at a size: `middle` for evaluation (short side to 256/224 of the size, then the
+An image is requested at a size: `middle` for evaluation (short side to 256/224 of the size, then the
 centre), `crop` for training (Inception's: 8 to 100 % of the area, sides 3:4 to 4:3). A JPEG is decoded at
-the smallest of the scales its format offers that is still large enough (Pillow's `draft`).
+the smallest scale of its format that is still large enough (Pillow's `draft`).
 """
 
 import io
@@ -21,18 +21,18 @@ from benchmark.errors import Damaged
 
 Pixels = npt.NDArray[np.uint8]
 Box = tuple[float, float, float, float]
-# What Pillow raises over broken files.
+# The errors that Pillow raises for broken files.
 UNREADABLE = (
     *(OSError, SyntaxError, ValueError, Image.DecompressionBombError, EOFError, LookupError, TypeError),
     *(AttributeError, ArithmeticError, struct.error, zlib.error, NotImplementedError),
 )
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")  # whatever the name says; an EPS would start another program
-MARGIN = 256 / 224  # what evaluation decodes around the square it looks at
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")  # by content, not by name; an EPS would start another program
+MARGIN = 256 / 224  # what evaluation decodes around the square that it uses
 AREA, SIDES, TRIES = (0.08, 1.0), (3 / 4, 4 / 3), 10
 
 
 class Source(Protocol):
-    """Where the bytes of an image come from."""
+    """The source of the bytes of an image."""
 
     def read(self, index: int) -> bytes: ...
     def name(self, index: int) -> str: ...
@@ -55,7 +55,7 @@ class Shards:
     """Files that hold many JPEGs each, one after the other."""
 
     paths: tuple[Path, ...]
-    where: npt.NDArray[np.int64]  # of each image: shard, offset, length, CRC-32
+    where: npt.NDArray[np.int64]  # for each image: shard, offset, length, CRC-32
 
     def read(self, index: int) -> bytes:
         shard, offset, length, crc = (int(number) for number in self.where[index])
@@ -85,7 +85,7 @@ class Files:
         return Files(self.source, self.chosen[some])
 
     def shard_of(self) -> npt.NDArray[np.int64] | None:
-        """Of each image the shard it lies in; None where every image is a file."""
+        """For each image the shard that it is in; None if every image is a file."""
         return self.source.where[self.chosen, 0] if isinstance(self.source, Shards) else None
 
     def middle(self, place: int, size: int) -> Pixels:
@@ -114,7 +114,7 @@ class Files:
             raise Damaged(f"{self.source.name(index)}: cannot be decoded ({error})") from error
 
     def _draft(self, image: Image.Image, scale: float) -> None:
-        """Ask a JPEG for the smallest of its own scales at which nothing that is looked at is enlarged."""
+        """Ask a JPEG for the smallest of its own scales at which no used part is enlarged."""
         if scale >= 2:
             image.draft("RGB", (math.ceil(image.width / scale), math.ceil(image.height / scale)))
 
@@ -123,21 +123,21 @@ class Files:
         inside = (max(0.0, left), max(0.0, top), min(float(image.width), right), min(float(image.height), bottom))
         try:
             resized = rgb(image).resize((size, size), Image.Resampling.BILINEAR, box=inside)
-        except UNREADABLE as error:  # a file that ends early is found out only now
+        except UNREADABLE as error:  # only here a file that ends early is noticed
             name = self.source.name(int(self.chosen[place]))
             raise Damaged(f"{name}: cannot be decoded ({error})") from error
         return np.asarray(resized).transpose(2, 0, 1)
 
 
 def rgb(image: Image.Image) -> Image.Image:
-    """Pillow makes white of every grey above 255."""
+    """Refuse greys of more than 8 bits: Pillow turns every grey above 255 white."""
     if image.mode[0] in "IF":
         raise ValueError("more than 8 bits a pixel in one channel; save it with 8")
     return image.convert("RGB")
 
 
 def window(width: int, height: int, draw: np.random.Generator) -> Box:
-    """A random part of the image; the largest that the sides allow in its middle, if ten draws fit nowhere."""
+    """A random part of the image. If none of ten draws fits: the largest allowed part in the middle."""
     for _ in range(TRIES):
         area = width * height * draw.uniform(*AREA)
         ratio = math.exp(draw.uniform(math.log(SIDES[0]), math.log(SIDES[1])))

@@ -40,7 +40,7 @@ def folder(place: Place) -> Images:
 
 
 def parts_of(tree: Path) -> tuple[Path, Path]:
-    """Where the training and the test images lie."""
+    """The folders of the training and the test images."""
     test = next((tree / name for name in ("val", "test") if (tree / name).is_dir()), None)
     if test is None or not (tree / "train").is_dir():
         raise UserError(f"{tree}: needs train/<class>/… and val/<class>/… or test/<class>/…")

@@ -1,4 +1,4 @@
-"""What every data set becomes: uint8 arrays in memory, cached on disk with their checksums."""
+"""The form of every data set: uint8 arrays in memory, cached on disk with their checksums."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from benchmark.records.store import write_safely
 
 Bytes = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
-# What a cache makes the readers of JSON and arrays raise when it is not one of ours.
+# The errors that reading JSON and arrays raises for a cache that is not one of ours.
 NO_CACHE = (
     *(OSError, ValueError, LookupError, TypeError, AttributeError, EOFError),
     *(ArithmeticError, RecursionError, MemoryError, SyntaxError, tokenize.TokenError),
@@ -33,7 +33,7 @@ CIFAR100 = ((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761))
 
 @dataclass(frozen=True)
 class Images:
-    """`train` and `test` are n × channel × height × width. `decoder` says who turned files into pixels."""
+    """`train` and `test` are n × channel × height × width. `decoder` names what turned files into pixels."""
 
     train: Bytes | Files
     train_labels: Labels
@@ -42,7 +42,7 @@ class Images:
     classes: tuple[str, ...]
     normalise: tuple[tuple[float, ...], tuple[float, ...]]
     decoder: str
-    listed: str = ""  # hash of what files there are, where pixels are made only when asked for
+    listed: str = ""  # hash of the list of files, for images that are decoded only when needed
     left_out: tuple[str, ...] = ()  # files that could not be decoded when the set was prepared
 
     @property
@@ -51,12 +51,12 @@ class Images:
 
     @property
     def side(self) -> int:
-        """In pixels; files have one only when a recipe gives it."""
+        """In pixels. For images in files, only a recipe sets it."""
         return 0 if isinstance(self.train, Files) else self.train.shape[-1]
 
     @property
     def hash(self) -> str:
-        """Of the decoded pixels: two decoders of one JPEG differ by up to 53 grey levels."""
+        """The hash of the decoded pixels. Two decoders of one JPEG differ by up to 53 grey levels."""
         return self.listed or self.sha256[:16]
 
     @property
@@ -73,18 +73,18 @@ def sha256_of(*arrays: Any) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a data set may look, and what of it is wanted."""
+    """Where a data set may look, and what is wanted of it."""
 
     root: Path
     argument: str = ""  # NAME of folder:NAME
-    size: int | None = None  # pixels a side, where the files must be resized when decoded
-    offline: bool = False  # look, fetch nothing
+    size: int | None = None  # pixels per side, if the files must be resized when decoded
+    offline: bool = False  # only look; fetch nothing
     stream: bool = False  # leave the images in their files
-    prepare: bool = False  # make once what takes long
-    skip: int = 0  # images that may then be left out because they cannot be decoded
+    prepare: bool = False  # make now what takes long and is needed once
+    skip: int = 0  # how many images may be left out then because they cannot be decoded
 
     def require(self, *names: str, help: str) -> Path:
-        """The first of `names` that lies under the root."""
+        """The first of `names` that is under the root."""
         for name in names:
             if (self.root / name).exists():
                 return self.root / name
@@ -100,7 +100,7 @@ def data_root(given: Path | None) -> Path:
 
 
 def cached(place: Place, key: dict[str, Any], build: Callable[[], Images]) -> Images:
-    """Decode once; afterwards read the arrays back, each checked against its sum."""
+    """Decode once. Afterwards read the arrays back and check each against its checksum."""
     folder = place.root / "decoded" / hashlib.sha256(canonical(key).encode()).hexdigest()[:16]
     about = folder / "about.json"
     if not about.is_file():
@@ -129,12 +129,12 @@ def cached(place: Place, key: dict[str, Any], build: Callable[[], Images]) -> Im
 
 
 def sealed(head: dict[str, Any]) -> bytes:
-    """As JSON, with its own sum."""
+    """The head as JSON, with its own checksum."""
     return json.dumps(head | {"sum": digest(head)}, indent=1).encode()
 
 
 def unsealed(text: bytes) -> dict[str, Any]:
-    """Heads of before there was a sum name five things and nothing else."""
+    """Reads a sealed head. Older heads without a checksum have exactly five keys."""
     head: dict[str, Any] = json.loads(text)
     found = head.pop("sum", None)
     if found != digest(head) and not (
@@ -145,7 +145,7 @@ def unsealed(text: bytes) -> dict[str, Any]:
 
 
 def _check(images: Images) -> None:
-    """Sums say that a file is what was written, not that it was written here."""
+    """Check the content. Checksums show that a file is what was written, not that it was written here."""
     shapes, classes = set(), len(images.classes)
     for x, y in ((images.train, images.train_labels), (images.test, images.test_labels)):
         if isinstance(x, Files) or x.dtype != np.uint8 or x.ndim != 4:

@@ -1,4 +1,4 @@
-"""`x_train, y_train, x_test, y_test` from an .npz file, the form in which CIFAR-10 is most often passed on."""
+"""`x_train, y_train, x_test, y_test` from an .npz file, a form in which CIFAR-10 is often passed on."""
 
 import struct
 import tokenize
@@ -25,7 +25,7 @@ def read(path: Path) -> tuple[npt.NDArray[Any], ...]:
         if not path.is_file():
             raise ValueError("not a file")
         with path.open("rb") as file:
-            found = np.load(file, allow_pickle=False)  # a pickle would run what it holds
+            found = np.load(file, allow_pickle=False)  # a pickle would run code
             if not isinstance(found, np.lib.npyio.NpzFile):
                 raise ValueError("it holds one array")
             if missing := [name for name in NAMES if name not in found.files]:
@@ -33,7 +33,7 @@ def read(path: Path) -> tuple[npt.NDArray[Any], ...]:
             if max(member.file_size for member in found.zip.infolist()) > LARGEST:  # type: ignore[union-attr]
                 raise ValueError(f"an array of more than {LARGEST} bytes")
             arrays = tuple(found[name] for name in NAMES)
-            if not all(isinstance(array, np.ndarray) for array in arrays):  # what is no array comes as bytes
+            if not all(isinstance(array, np.ndarray) for array in arrays):  # a member that is no array is read as bytes
                 raise ValueError("not all in it are arrays")
             return arrays
     except BROKEN as error:

@@ -1,4 +1,4 @@
-"""Whether images are those of a data set: one sha256 over pixels and labels decides, not the file they came in."""
+"""Checks that images are those of a data set. One sha256 over pixels and labels decides, not the file they are in."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Four = tuple[Bytes, Labels, Bytes, Labels]
 
 @dataclass(frozen=True)
 class Proof:
-    """`sha256` decides. The two other hashes only serve to say what is wrong."""
+    """`sha256` decides. The two other hashes are used only to say what is wrong."""
 
     name: str
     train: int

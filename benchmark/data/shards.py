@@ -1,7 +1,7 @@
-"""`shards:NAME`: the tree NAME, its images made small once and laid one after the other into a few large files.
+"""`shards:NAME`: the images of the tree NAME, made small once and written one after the other into a few large files.
 
-`prunebench data shards:NAME --prepare` writes them: short side 256 pixels (an image that is smaller stays as it
-is), JPEG of quality 92. They are other images than the tree's, so they are a data set of their own name.
+`prunebench data shards:NAME --prepare` writes them: short side 256 pixels (a smaller image is not enlarged),
+JPEG of quality 92. They are other images than the tree's, so this is a data set of its own name.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from benchmark.errors import Damaged, UserError
 from benchmark.records.store import write_safely
 
 SHORT, QUALITY = 256, 92
-SHARD = 64 * 2**20  # bytes, and the rest of the image that passes it
+SHARD = 64 * 2**20  # bytes; the image that passes this is still written whole
 
 
 @dataset()
@@ -66,7 +66,7 @@ def _read(folder: Path, part: str, index: dict[str, Any]) -> tuple[Files, Labels
 
 
 def _check(table: npt.NDArray[np.int64], sizes: list[int], classes: int) -> None:
-    """Whoever can write the sum can write what it is of."""
+    """Check the table itself: a forged file may have a matching checksum."""
     if table.dtype != np.int64 or table.ndim != 2 or table.shape[1] != 5 or not len(table):
         raise ValueError("its table has another form")
     shard, offset, length, _, label = table.T
@@ -96,7 +96,7 @@ def _make(tree: Path, folder: Path, skip: int) -> None:
 
 
 def _write(folder: Path, part: str, files: Listed, left_out: list[str]) -> dict[str, int]:
-    """Shards of one part, and where each image lies in them; name of each shard -> its length."""
+    """Write the shards of one part and the place of each image in them. Returns name of each shard -> its length."""
     sizes: dict[str, int] = {}
     table: list[tuple[int, int, int, int, int]] = []
     name = ""
@@ -118,7 +118,7 @@ def _write(folder: Path, part: str, files: Listed, left_out: list[str]) -> dict[
 
 
 def _small(files: Listed) -> Iterator[tuple[Path, int, bytes]]:
-    """In the order of the list, made small by all processors; empty where an image cannot be decoded."""
+    """The images in the order of the list, made small by all processors; empty if one cannot be decoded."""
     with ProcessPoolExecutor() as pool:
         for (path, label), small in zip(
             files, pool.map(make_small, (path for path, _ in files), chunksize=32), strict=True
@@ -127,7 +127,7 @@ def _small(files: Listed) -> Iterator[tuple[Path, int, bytes]]:
 
 
 def make_small(path: Path) -> bytes:
-    """Empty where it cannot be decoded, or is longer than a JPEG can be."""
+    """The small image; empty if it cannot be decoded or is longer than a JPEG can be."""
     out = io.BytesIO()
     try:
         with path.open("rb") as raw, Image.open(raw, formats=FORMATS) as image:

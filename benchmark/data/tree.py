@@ -12,7 +12,7 @@ from benchmark.data.files import FORMATS, UNREADABLE, Files, Tree, rgb
 from benchmark.data.images import Bytes, Labels
 from benchmark.errors import Damaged, UserError
 
-LONGEST = 2**17  # pixels of a long side while its image is made small
+LONGEST = 2**17  # pixels of the long side of an image that is made small
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 NOT_READ = {".gif", ".tif", ".tiff", ".jpe", ".jfif", ".ppm", ".pgm", ".avif", ".heic", ".jp2"}
 Listed = list[tuple[Path, int]]
@@ -46,7 +46,7 @@ def listing(folder: Path, classes: tuple[str, ...]) -> Listed:
 
 
 def _images(folder: Path) -> Iterator[Path]:
-    """Whatever looks like an image is read or named: none is left out without a word."""
+    """Every file that looks like an image is read or named in an error. None is left out silently."""
     folders = [folder]
     while folders:
         for entry, is_folder in _entries(folders.pop()):
@@ -65,7 +65,7 @@ def _images(folder: Path) -> Iterator[Path]:
 
 
 def _entries(folder: Path) -> list[tuple[os.DirEntry[str], bool]]:
-    """With whether each is a folder. A link that leads nowhere may have been a class or an image."""
+    """The entries, and whether each is a folder. A link that leads nowhere may have been a class or an image."""
     try:
         with os.scandir(folder) as entries:
             found = [(entry, entry.is_dir()) for entry in entries]
@@ -77,7 +77,7 @@ def _entries(folder: Path) -> list[tuple[os.DirEntry[str], bool]]:
 
 
 def decode(files: Listed, size: int | None) -> tuple[Bytes, Labels]:
-    """All of it in memory: short side to `size`, then the centre square; without `size`, as they are."""
+    """All images in memory: short side to `size`, then the centre square; without `size`, as they are."""
     width, height = (size, size) if size else _open(files[0][0]).size
     need = len(files) * 3 * width * height
     if need > psutil.virtual_memory().available * 0.6:
@@ -91,7 +91,7 @@ def decode(files: Listed, size: int | None) -> tuple[Bytes, Labels]:
 
 
 def in_files(root: Path, files: Listed) -> tuple[Files, Labels]:
-    """The same, left where it is until a step wants it."""
+    """The same images, left on disk until a step needs them."""
     names = tuple(path.relative_to(root).as_posix() for path, _ in files)
     labels = np.array([label for _, label in files], dtype=np.int64)
     return Files(Tree(root, names), np.arange(len(files))), labels
@@ -125,10 +125,10 @@ def square(image: Image.Image, size: int) -> Image.Image:
 
 
 def changed(files: Listed) -> list[int]:
-    """When each was. Another picture can have the same length."""
+    """When each was changed. Another image can have the same length."""
     return [path.stat().st_mtime_ns for path, _ in files]
 
 
 def signature(files: Iterable[tuple[Path, int]]) -> list[list[str | int]]:
-    """What a cached decode depends on: names, lengths, labels."""
+    """What a cache of decoded images depends on: names, lengths, labels."""
     return [["/".join(path.parts[-2:]), path.stat().st_size, label] for path, label in files]

@@ -1,1 +1,1 @@
-"""Pins, claims and reported numbers, held against records. May import records and plan; needs no torch."""
+"""Pins, claims and reported numbers, compared with records. May import records and plan; needs no torch."""

@@ -1,12 +1,12 @@
-"""The check: what lies in a store against what is pinned. Reads records and pins; imports no torch, trains nothing.
+"""The check: compares a store with the pins. Reads records and pins; imports no torch, trains nothing.
 
-    counts        integers that no processor changes: MACs, parameters, what is zero in each layer after
-                  each epoch, the target met, the last epoch reported. Equality, for every cell.
-    smoke         suites that say `smoke = true`, of small cells: equal weights where the environment is equal, else the
-                  accuracy within a tolerance that was measured over processors and threads and stands beside the pins.
+    counts        integers that no processor changes: MACs, parameters, the zeros of each layer after
+                  each epoch, the target met, the last epoch reported. They must be equal, for every cell.
+    smoke         suites of small cells, with `smoke = true`: equal weights if the environment is equal. Else the
+                  accuracy must be within a tolerance, measured over processors and threads and kept beside the pins.
     statistical   every other suite: seeds against pinned seeds, as gate.py decides.
 
-A record of other code is never judged: "not measured".
+A record of other code is never judged; it is "not measured".
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ from benchmark.records.store import Store, Stored
 
 @dataclass(frozen=True)
 class Line:
-    """One judgement: of a cell, or of a row of cells."""
+    """One verdict, on a cell or on a row of cells."""
 
     tier: str
     what: str
@@ -55,10 +55,10 @@ def check(
 ) -> Report:
     """Every planned cell that is pinned or measured.
 
-    A planned cell that is neither has lost its pin if the suite is a smoke suite: those are small and pinned whole.
-    Other suites are pinned row by row, as hours allow, so their plan does not say what was pinned. There a lost pin
-    shows as soon as its row is measured: a row without pins is "no pin", one with too few is "inconclusive".
-    `whole` says that `planned` is all of the suite: a pin of something else is then out of date.
+    Smoke suites are small and pinned whole, so a planned cell of one that is neither has lost its pin.
+    Other suites are pinned row by row, as hours allow, so their plan does not show what was pinned. There a lost pin
+    is found when its row is measured: a row without pins is "no pin", one with too few is "inconclusive".
+    `whole` means that `planned` is all of the suite. A pin of anything else is then out of date.
     """
     tolerances = tolerances_of(suite) if smoke else {}
     cells = {p.id: p for p in planned}
@@ -69,7 +69,7 @@ def check(
     lines: list[Line] = []
     for id, p in cells.items():
         mine, records = of_cell.get(id, []), measured[id]
-        seeds_decide = not smoke and rows[id] in begun  # then one seed may stand for another
+        seeds_decide = not smoke and rows[id] in begun  # then one seed may replace another
         if records and (fitting := mine or (of_row.get(rows[id], []) if seeds_decide else [])):
             candidate = _candidate(records, fitting)
             lines.append(_counts(p.cell, _pin_for(candidate, fitting), candidate, store, own=bool(mine)))
@@ -87,7 +87,7 @@ def check(
     if whole:
         asked = set(cells) if smoke else set(rows.values())
         gone = [pin for pin in pins if (pin.cell if smoke else pin.row) not in asked]
-        lines += [Line("counts", pin.name, "not measured", "pinned; the suite asks for it no longer") for pin in gone]
+        lines += [Line("counts", pin.name, "not measured", "pinned, but no longer in the suite") for pin in gone]
     if not smoke:
         judged = {id: _candidate(records, of_row.get(rows[id], [])) for id, records in measured.items() if records}
         lines += _statistical(cells, rows, of_row, judged)
@@ -105,13 +105,13 @@ def _by(pins: list[Pin], name: str) -> dict[str, list[Pin]]:
 
 
 def _candidate(records: list[Stored], pins: list[Pin]) -> Stored:
-    """The newest record that was run as its pins were; where there is none, the newest."""
+    """The newest record that was run under the conditions of its pins; without one, the newest."""
     pinned = {pin.conditions for pin in pins}
     return ([s for s in records if s.record.how.conditions in pinned] or records)[-1]
 
 
 def _pin_for(stored: Stored, pins: list[Pin]) -> Pin:
-    """The pin to hold a record against: of the same weights, else run alike, else any."""
+    """The pin to compare a record with: of the same weights, else of the same conditions, else any."""
     record = stored.record
     same = [pin for pin in pins if pin.weights == record.network.weights_hash]
     return (same or [pin for pin in pins if pin.conditions == record.how.conditions] or pins)[-1]
@@ -128,7 +128,7 @@ def _why_not(p: Planned, store: Store) -> str:
 
 
 def _counts(cell: Cell, pin: Pin, stored: Stored, store: Store, *, own: bool) -> Line:
-    """Integers, and what a record says of itself. Without a pin of its own: what another seed's pin can say."""
+    """Compare integers, and what a record says of itself. Without a pin of its own: what another seed's pin shows."""
     try:
         wrong = list(_wrong(cell, pin, stored, store, own=own))
     except Damaged as error:
@@ -145,7 +145,7 @@ def _wrong(cell: Cell, pin: Pin, stored: Stored, store: Store, *, own: bool) -> 
     ]
     cuts = cell.remove is not None and cell.remove.kind in CHANNEL_KINDS
     equal = network.weights_hash == pin.weights
-    if not cuts or equal:  # what is masked has equal counts on any processor, what is cut where the weights are equal
+    if not cuts or equal:  # counts are equal for masks on any processor, for cuts only with equal weights
         counts += [
             ("MACs", pin.macs, network.macs),
             ("parameters", pin.params, network.params),
@@ -175,7 +175,7 @@ def _wrong(cell: Cell, pin: Pin, stored: Stored, store: Store, *, own: bool) -> 
 
 
 def _last_test(stored: Stored, store: Store) -> float | None:
-    """The accuracy that the last epoch's curve shows."""
+    """The accuracy in the curve of the last epoch."""
     last = [point for point in store.side(stored)["curves"] if "test" in point]
     return float(last[-1]["test"]) if last and last[-1]["kind"] == "train" else None
 
@@ -217,7 +217,7 @@ def _judge_smoke(pins: list[Pin], record: Record, off: float, tolerance: float |
 def _statistical(
     cells: dict[str, Planned], rows: dict[str, str], of_row: dict[str, list[Pin]], judged: dict[str, Stored]
 ) -> list[Line]:
-    """One look a row: all its pinned runs, of whatever seeds, against all its new ones."""
+    """One look per row: all its pinned runs, of any seeds, against all its new ones."""
     new_of: dict[str, list[Stored]] = {}
     for id, stored in judged.items():
         new_of.setdefault(rows[id], []).append(stored)
@@ -231,7 +231,7 @@ def _statistical(
 
 
 def _look(pins: list[Pin], new: list[Stored]) -> Look:
-    """Of the conditions that pins and new runs share, those that most of the new ones have."""
+    """Look at runs of one set of conditions: shared by pins and new runs, and most frequent among the new ones."""
     shared = Counter(c for s in new if (c := s.record.how.conditions) in {pin.conditions for pin in pins})
     if not shared:
         return Look("not comparable", "other device, mode or data than the pins", len(pins), len(new))

@@ -1,6 +1,6 @@
-"""Claims as their files state them, fixed before their data: what is wrong with one, and when it was fixed.
+"""Claims as their files state them, fixed before their data. Also: errors in a file, and when a claim was fixed.
 
-A claim file states estimand, places, margin and number of seeds; its commits date it.
+A claim file states the estimand, places, margin and number of seeds. Its commits give its date.
 """
 
 import os
@@ -21,7 +21,7 @@ from benchmark.plan.suite import TIERS
 from benchmark.plan.suite_file import Suite, read
 
 FOLDER = discovery.ROOT / "baselines" / "claims"
-RENAMED = {"stand_in": "proxy"}  # in old versions of a claim file: a new name changes no claim
+RENAMED = {"stand_in": "proxy"}  # names in old versions of a claim file; a renaming does not change a claim
 Kind = Literal["beats", "as good as", "drops at most", "costs less than", "cuts earlier than", "reaches"]
 
 
@@ -30,18 +30,18 @@ class Claim(Spec):
 
     id: str
     says: str
-    reference: str  # where the paper says it; "abstract only" where no table could be read
+    reference: str  # where the paper says it; "abstract only" if no table could be read
     kind: Kind
-    where: Annotated[list[str], Field(min_length=1)]  # suite/table, suite/table@small: pooled, judged on all of them
-    proxy: list[str] = []  # smaller places that can be afforded: each judged by itself, at small scale
+    where: Annotated[list[str], Field(min_length=1)]  # suite/table or suite/table@small; pooled and judged together
+    proxy: list[str] = []  # smaller, affordable places; each is judged by itself, at small scale
     method: str
     against: list[str] = []
-    there: str = ""  # the table that `against` stands in, where it is another one
-    tuned: bool = False  # names are families (`agp, from 0.4` is an agp): the best on validation images stands for each
-    targets: list[float] = []  # all, if none
-    models: list[str] = []  # all, if none
+    there: str = ""  # the table of the `against` rows, if it is another one
+    tuned: bool = False  # names are families (`agp, from 0.4` is an agp); of each, the best row on validation images
+    targets: list[float] = []  # empty: all
+    models: list[str] = []  # empty: all
     value: float | None = None  # of `drops at most` (points), `costs less than` (times) and `reaches` (%)
-    metric: Literal["top1", "top5"] = "top1"  # of the claims about accuracy
+    metric: Literal["top1", "top5"] = "top1"  # for claims about accuracy
     margin: Annotated[float, Field(ge=0)] = 0.2
     n: Annotated[int, Field(gt=1)] = 5
 
@@ -52,7 +52,7 @@ class Claim(Spec):
         if len(set(self.where)) < len(self.where):
             raise ValueError("where names a place twice")
         if self.there and self.tuned:
-            raise ValueError("the rivals of a tuned claim stand in its own table")
+            raise ValueError("the rivals of a tuned claim must be in its own table")
         return self
 
 
@@ -61,7 +61,7 @@ class ClaimFile(Spec):
 
 
 def read_claims(folder: Path = FOLDER) -> tuple[list[Claim], list[str]]:
-    """The claims, and what is wrong with those that cannot be judged: they are left out, never forgotten."""
+    """The claims, and the errors of those that cannot be judged. Those are left out, but still counted."""
     claims: list[Claim] = []
     wrong: list[str] = []
     for path in sorted(folder.glob("*.toml")):
@@ -108,7 +108,7 @@ def _check(claim: Claim) -> None:
 
 
 def table_of(place: str) -> tuple[Suite, str, str]:
-    """Of `suite/table` or `suite/table@small`."""
+    """Suite, table and tier of `suite/table` or `suite/table@small`."""
     name, _, tier = place.partition("@")
     suite_name, _, table = name.partition("/")
     suite = read(suite_name)
@@ -125,7 +125,7 @@ def table_of(place: str) -> tuple[Suite, str, str]:
 
 
 def history(path: Path) -> dict[str, tuple[str, str]]:
-    """Of each claim in a file: (first commit, last change) as `hash time`; empty where git does not know."""
+    """(first commit, last change) of each claim in a file, as `hash time`; empty if git does not know it."""
     found: dict[str, tuple[str, str]] = {}
     before: dict[str, Any] = {}
     for when, text in _versions(path):
@@ -140,7 +140,7 @@ def history(path: Path) -> dict[str, tuple[str, str]]:
 
 
 def _claims_in(text: str, before: dict[str, Any]) -> dict[str, Any]:
-    """By their ids; a version that cannot be read dates nothing."""
+    """Claims by their ids. A version that cannot be read changes no date."""
     try:
         entries = ClaimFile.model_validate(tomllib.loads(text)).claim
     except (tomllib.TOMLDecodeError, ValidationError):
@@ -150,7 +150,7 @@ def _claims_in(text: str, before: dict[str, Any]) -> dict[str, Any]:
 
 
 def _versions(path: Path) -> Iterator[tuple[str, str]]:
-    """Every committed text of a file, the oldest first, and what lies there if it is another."""
+    """Every committed text of a file, the oldest first, and the present text if it differs."""
     text = ""
     for line in reversed(_git(path, "log", "--date=iso-strict-local", "--format=%h %cd", "--", path.name).splitlines()):
         text = _git(path, "show", f"{line.partition(' ')[0]}:./{path.name}")

@@ -1,8 +1,8 @@
-"""What the records say to a claim.
+"""What the records say about a claim.
 
-A verdict uses the first n seeds that are planned and no others, so there is one look. For each rival one pooled
-number: the mean, over all cells of all places, of the difference in question, with each row's own variance (Welch
-and Satterthwaite). "Reproduced" needs it against every rival, "not reproduced" against one, corrected for their number.
+A verdict uses the first n planned seeds and no others, so there is one look. For each rival there is one pooled
+number: the mean difference over all cells of all places, with each row's own variance (Welch and Satterthwaite).
+"Reproduced" must be shown against every rival, "not reproduced" against one, corrected for their number.
 Each direction has half of one error of 5 % over the whole ledger (Holm; docs/decisions/017).
 """
 
@@ -28,7 +28,7 @@ State = Literal["reproduced", "not reproduced", "inconclusive", "not tested"]
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim at its places together, or at one of its proxies: every number that was used."""
+    """A claim at all its places together, or at one of its proxies, with every number that was used."""
 
     claim: Claim
     place: str
@@ -38,27 +38,27 @@ class Finding:
     estimate: float | None = None
     low: float | None = None  # bounds at the levels that decide
     high: float | None = None
-    p: float | None = None  # one-sided, that it is reproduced; against the rival that it beats least
-    p_not: float | None = None  # one-sided, that it is not; corrected for the number of its rivals
+    p: float | None = None  # one-sided, for "reproduced"; against the rival that it beats least
+    p_not: float | None = None  # one-sided, for "not reproduced"; corrected for the number of its rivals
     sides: tuple[Estimate, Estimate] | None = None  # of these two rivals
     rivals: int = 1
     seeds: int = 0
     more_seeds: int = 0
     records: tuple[str, ...] = ()
-    first_record: str = ""  # when the oldest of them was finished
+    first_record: str = ""  # when its oldest record was finished
 
 
 @dataclass(frozen=True)
 class Site:
-    """A place as one claim sees it: its targets, its networks, its first n seeds."""
+    """A place, restricted to one claim's targets, networks and first n seeds."""
 
     rows: list[Row]
     planned: list[Planned]
-    models: list[str]  # the claim's, or what stands for them in the small tier
+    models: list[str]  # the claim's, or their replacements in the small tier
 
 
 def judge(claims: Sequence[Claim], store: Store, *, unread: int = 0) -> list[Finding]:
-    """Every claim at its places together, then at each proxy; Holm over what could be judged, and the `unread`."""
+    """Judge every claim at its places together, then at each proxy. Holm over the judged ones and the `unread`."""
     tables: dict[tuple[str, int], tuple[list[Row], list[Planned], dict[str, str]]] = {}
 
     def site(claim: Claim, place: str) -> Site:
@@ -89,7 +89,7 @@ def _site(claim: Claim, rows: list[Row], planned: list[Planned], smaller: dict[s
 
 
 def _rows(place: str, store: Store, n: int) -> tuple[list[Row], list[Planned], dict[str, str]]:
-    """Its rows that have records, what is planned of the first n seeds, and which network stands for which there."""
+    """The rows that have records, the planned cells of the first n seeds, and model -> its replacement there."""
     suite, table, tier = table_of(place)
     planned = first_seeds(plan(suite, tier, f"table={table}"), n)
     small = suite.file.small if tier == "small" else None
@@ -97,7 +97,7 @@ def _rows(place: str, store: Store, n: int) -> tuple[list[Row], list[Planned], d
 
 
 def first_seeds(planned: list[Planned], n: int) -> list[Planned]:
-    """Later ones change nothing: neither by their accuracies nor by where they ran or how they ended."""
+    """The cells of the first n seeds. Later seeds never matter: not their accuracies, conditions or endings."""
     first = sorted({p.cell.seed for p in planned})[:n]
     return [p for p in planned if p.cell.seed in first]
 
@@ -106,7 +106,7 @@ def _at(claim: Claim, places: list[str], sites: list[Site], rivals: list[Row]) -
     small_scale = places != claim.where or any(place.endswith("@small") for place in places)
     nothing = Finding(claim, " + ".join(places), "not tested", "no records", small_scale=small_scale)
     if lacking := _lacking(claim, sites):
-        return replace(nothing, why=f"it asks for {', '.join(lacking)}, which this table has not")
+        return replace(nothing, why=f"it asks for {', '.join(lacking)}, which is not in this table")
     if unlike := _unlike(claim, [*rivals, *(row for site in sites for row in site.rows)]):
         return replace(nothing, why=f"rows of unlike conditions: {', '.join(unlike)}")
     if claim.tuned:
@@ -134,7 +134,7 @@ def _at(claim: Claim, places: list[str], sites: list[Site], rivals: list[Row]) -
     for row, beside in mine:
         concerned += [r for r in beside for other in others if faces(r, row, other) and r not in concerned]
     if unsaid := [row.label for row in concerned if None in told(claim, row)]:
-        return replace(nothing, why=f"records of {', '.join(unsaid)} do not tell what it speaks of")
+        return replace(nothing, why=f"records of {', '.join(unsaid)} do not hold what it is about")
     if spoilt := [f"{row.label} {flag}" for row in concerned for flag in row.flags if _spoils(flag.name, claim)]:
         return replace(nothing, why=f"not to be trusted: {', '.join(spoilt)}")
     if claim.kind == "costs less than" and (
@@ -146,7 +146,7 @@ def _at(claim: Claim, places: list[str], sites: list[Site], rivals: list[Row]) -
     samples = [sample for other in claim.against or [""] if (sample := sample_of(claim, mine, other)) is not None]
     if len(samples) < max(1, len(claim.against)):
         missing = [other for other in claim.against if sample_of(claim, mine, other) is None]
-        return replace(nothing, why=f"no records of {', '.join(missing) or 'what it is held against'}")
+        return replace(nothing, why=f"no records of {', '.join(missing) or 'its rivals'}")
     if (wanted := sum(_wanted(claim, site) for site in sites)) > len(mine):
         why = f"{len(mine)} of its {wanted} targets and networks have records"
         return replace(nothing, state="inconclusive", why=why, more_seeds=claim.n)
@@ -162,7 +162,7 @@ def _at(claim: Claim, places: list[str], sites: list[Site], rivals: list[Row]) -
 
 
 def _faced(finding: Finding, samples: list[Sample]) -> Finding:
-    """With what its rivals say, one sample each."""
+    """The finding with the comparison against its rivals, one sample each."""
     claim, estimates = finding.claim, [estimate_of(sample) for sample in samples]
     beaten_least = max(estimates, key=lambda each: each.p_above(enough(claim)))
     worst = min(estimates, key=lambda each: p_wrong(claim, each))
@@ -177,7 +177,7 @@ def _faced(finding: Finding, samples: list[Sample]) -> Finding:
 
 
 def _lacking(claim: Claim, sites: list[Site]) -> list[str]:
-    """What the claim names and no place of it plans: judged without it, it would be another claim."""
+    """What the claim names but none of its places plans. Judged without that, it would be another claim."""
     planned = [p for site in sites for p in site.planned]
     labels = [{family(p.label) if claim.tuned else p.label for p in site.planned} for site in sites]
     targets = {p.cell.remove.amount for p in planned if p.cell.remove}
@@ -195,15 +195,15 @@ def _lacking(claim: Claim, sites: list[Site]) -> list[str]:
 
 
 def _machines(rows: list[Row]) -> list[str]:
-    """Hours compare only where all of it ran on one kind of machine, in one way."""
+    """The machines used. Hours can be compared only if there is one kind, used in one way."""
     how = {s.timed_on for row in rows for s in row.records}
     return sorted(f"{name}, {threads} threads, {packed} packed, {mark}" for name, threads, packed, mark in how)
 
 
 def _spoils(flag: str, claim: Claim) -> bool:
-    """Flags of a row that no verdict may rest on; a run that diverged would be replaced by a luckier seed.
+    """Whether a flag forbids a verdict. A diverged run would be replaced by a luckier seed.
 
-    Who removed more than asked has a harder task against a number, and an unfair one against other rows.
+    A row that removed more than asked has a harder task against a printed number, and an unfair one against rows.
     """
     if flag == "target passed":
         return claim.kind not in ("drops at most", "reaches")
@@ -213,13 +213,13 @@ def _spoils(flag: str, claim: Claim) -> bool:
 
 
 def _unlike(claim: Claim, rows: list[Row]) -> list[str]:
-    """Of the rows that it speaks of, those that may be held against no other."""
+    """The claim's rows that cannot be compared with others."""
     named = [claim.method, *([] if claim.kind == "reaches" else claim.against or ["dense"])]
     return [row.label for row in rows if row.unlike and (family(row.label) if claim.tuned else row.label) in named]
 
 
 def _wanted(claim: Claim, site: Site) -> int:
-    """How many rows the claim speaks of: it is judged on all of them, never on those that happen to be there."""
+    """How many rows the claim is about. It is judged on all of them, never on only those that have records."""
     mine = [p for p in site.planned if claim.method == (family(p.label) if claim.tuned else p.label)]
     return len({(p.cell.data, p.cell.model, p.cell.remove) for p in mine if p.cell.remove})
 
@@ -229,13 +229,13 @@ def family(label: str) -> str:
 
 
 def _trials(claim: Claim, site: Site, n: int) -> set[str]:
-    """Those of the families concerned that have records of fewer than `n` seeds."""
+    """The rows of the families concerned that have records of fewer than `n` seeds."""
     planned = {p.label for p in site.planned if family(p.label) in (claim.method, *claim.against)}
     return planned - {row.label for row in site.rows if row.n >= n}
 
 
 def _tuned(rows: list[Row]) -> list[Row]:
-    """Of each family the row that is best on validation images, under the family's name; test images choose nothing."""
+    """The row of each family that is best on validation images, under the family's name. Test images are not used."""
     best: dict[tuple[object, ...], Row] = {}
     for row in (row for row in rows if row.n):
         key = (row.data, row.model, row.kind, row.target, family(row.label))
@@ -248,7 +248,7 @@ def _tuned(rows: list[Row]) -> list[Row]:
 
 
 def _after_holm(found: list[Finding], unread: int) -> list[Finding]:
-    """Each direction by Holm's procedure at half of the ledger's error; bounds at the levels that decided."""
+    """Decide each direction by Holm's procedure at half of the ledger's error. Bounds have the levels that decided."""
     reproduced, tail = holm([f.p for f in found], EACH, unread)
     wrong, other_tail = holm([f.p_not for f in found], EACH, unread)
     return [
@@ -276,7 +276,7 @@ def _words(claim: Claim, estimate: float, low: float, high: float) -> str:
 
 
 def _more(claim: Claim, error: float, level: float) -> int:
-    """Seeds that would find an effect of the margin with power .8 at this level, beyond those there are."""
+    """How many more seeds would find an effect of the margin with power .8 at this level."""
     if not claim.margin:
         return 0
     wanted = ceil(((float(ndtri(1 - level)) + float(ndtri(POWER))) * error / claim.margin) ** 2)
@@ -284,7 +284,7 @@ def _more(claim: Claim, error: float, level: float) -> int:
 
 
 def summary(found: Iterable[Finding]) -> dict[str, Finding]:
-    """A claim's state is that of its own places; where they were not tested, of the first proxy that was."""
+    """A claim's state is that of its own places. If they were not tested, it is that of the first tested proxy."""
     best: dict[str, Finding] = {}
     for finding in found:
         if finding.claim.id not in best or best[finding.claim.id].state == "not tested" != finding.state:

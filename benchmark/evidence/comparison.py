@@ -1,4 +1,4 @@
-"""Two stores, cell by cell and row by row: what changed, and by what."""
+"""Compares two stores, cell by cell and row by row: what changed, and by what."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -17,17 +17,17 @@ Replicates = dict[str, list[Record]]  # of each cell, newest last
 def compare(ours: Store, theirs: Store, planned: Iterable[Planned] | None = None) -> Iterator[Line]:
     """Cell by cell: the same, or changed by code, environment, data, or by nothing that is recorded.
 
-    Then row by row, over whatever seeds each has: is the difference more than seeds make? With `planned`, of
-    these cells alone.
+    Then row by row, over all seeds that each has: whether the difference is more than seeds make. With `planned`,
+    only these cells.
     """
     wanted = None if planned is None else {p.id for p in planned}
-    rows: dict[str, tuple[Replicates, Replicates]] = {}  # by what was asked but the seed: ours and theirs
+    rows: dict[str, tuple[Replicates, Replicates]] = {}  # by what was asked without the seed: ours and theirs
     ended: tuple[dict[str, Record], dict[str, Record]] = ({}, {})
     for side, store in enumerate((ours, theirs)):
         for stored in store.all():
             record = stored.record
             if wanted is None or record.id in wanted:
-                ended[side][record.id] = record  # of replicates the newest
+                ended[side][record.id] = record  # the newest replicate
                 if record.ending == "done":
                     rows.setdefault(row_of(record.cell), ({}, {}))[side].setdefault(record.id, []).append(record)
     for mine, others in rows.values():
@@ -39,7 +39,7 @@ def compare(ours: Store, theirs: Store, planned: Iterable[Planned] | None = None
 
 
 def _alike(mine: list[Record], others: list[Record]) -> tuple[Record, Record]:
-    """Of a cell's replicates the newest two that were run alike; where none were, the newest two."""
+    """The newest two of a cell's replicates that were run under the same conditions; else the newest two."""
     pairs = ((a, b) for a in reversed(mine) for b in reversed(others) if a.how.conditions == b.how.conditions)
     return next(pairs, (mine[-1], others[-1]))
 
@@ -107,7 +107,7 @@ def _difference(a: Record, b: Record) -> Line:
 
 
 def _of_equal_weights(a: Record, b: Record) -> tuple[Verdict, str]:
-    """The same network counts the same anywhere, and judges the same images alike where the environment is the same."""
+    """Equal weights must give equal counts anywhere, and equal accuracies in the same environment."""
     counted = [{k: v for k, v in r.network.model_dump().items() if k not in ("latency", "path")} for r in (a, b)]
     if differ := [key for key, value in counted[0].items() if value != counted[1][key]]:
         return "regressed", f"equal weights, other {', '.join(differ)}"

@@ -1,5 +1,5 @@
-"""The difference that a claim speaks of: cell by cell, one row's seeds against another's, oriented so that more is
-better for the claim; and the estimate over all cells."""
+"""The difference that a claim is about: cell by cell, one row's seeds against another's, with the sign that more is
+better for the claim. Also, the estimate over all cells."""
 
 from dataclasses import dataclass
 from math import isfinite, sqrt
@@ -9,12 +9,12 @@ from benchmark.evidence.claim_files import Claim
 from benchmark.evidence.statistics import Estimate
 from benchmark.records.rows import Row
 
-WITHIN = ("as good as", "drops at most", "reaches")  # claims that allow a margin; the others must pass zero
+WITHIN = ("as good as", "drops at most", "reaches")  # claims that allow a margin; the others must exceed zero
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The difference in question, cell by cell: one side and the other, if it is not held against a number."""
+    """The difference, cell by cell: one side and the other. The other is None if a number is compared with."""
 
     cells: list[tuple["Side", "Side | None"]]
 
@@ -25,14 +25,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Side:
-    """Of one row. One dense row may face many: its chance enters each of their differences, and is one chance."""
+    """One row of a difference. A dense row may be in many differences; its error counts once, not independently."""
 
     records: tuple[str, ...]
     values: list[float]
 
 
 def told(claim: Claim, row: Row) -> list[object]:
-    """What its records say of the claim's measure, None where they say nothing."""
+    """The claim's measure in each of the row's records; None if a record does not hold it."""
     if claim.kind == "cuts earlier than":
         notes = [s.record.notes.get("stable_epoch") for s in row.records]
         return [n if isinstance(n, int | float) and not isinstance(n, bool) and isfinite(n) else None for n in notes]
@@ -40,7 +40,7 @@ def told(claim: Claim, row: Row) -> list[object]:
 
 
 def sample_of(claim: Claim, mine: list[tuple[Row, list[Row]]], other: str) -> Sample | None:
-    """Pairs of samples, cell by cell, oriented so that more is better for the claim."""
+    """Pairs of samples, cell by cell, with the sign that more is better for the claim."""
     cells: list[tuple[Side, Side | None]] = []
     for row, beside in mine:
         against = next((r for r in beside if faces(r, row, other) and r.n), None)
@@ -62,7 +62,7 @@ def _side(claim: Claim, row: Row, *, times: float = 1.0, less: float = 0.0) -> S
 
 
 def faces(row: Row, mine: Row, other: str) -> bool:
-    """The row to hold against: same data, model and target; the dense network has none."""
+    """Whether `row` is the one to compare with: same data, model and target. The dense network has no target."""
     same = (row.data, row.model) == (mine.data, mine.model) and row.label == (other or "dense")
     return same and ((row.kind, row.target) == (mine.kind, mine.target) or row.label == "dense")
 
@@ -76,8 +76,8 @@ def _values(claim: Claim, row: Row) -> list[float]:
 
 
 def estimate_of(sample: Sample) -> Estimate:
-    """The mean over cells. A row that stands in several of them is one chance."""
-    weights: dict[tuple[str, ...], float] = {}  # of each row in the mean, however many cells it stands in
+    """The mean over cells. A row that is in several of them is one source of error."""
+    weights: dict[tuple[str, ...], float] = {}  # of each row in the mean, summed over its cells
     values: dict[tuple[str, ...], list[float]] = {}
     for cell in sample.cells:
         for sign, side in zip((1, -1), cell, strict=True):
@@ -94,14 +94,14 @@ def estimate_of(sample: Sample) -> Estimate:
 
 
 def enough(claim: Claim) -> float:
-    """A truth above it makes the claim right."""
+    """The claim is right if the true value is above this."""
     return -claim.margin if claim.kind in WITHIN else 0.0
 
 
 def p_wrong(claim: Claim, found: Estimate) -> float:
     """One-sided p that the claim is wrong.
 
-    A claim that allows a margin is wrong below it. Any other is wrong where the difference points the other way, or
+    A claim that allows a margin is wrong below it. Any other is wrong if the difference points the other way, or
     is shown to be smaller than the margin in both directions. Equal rivals with few seeds decide nothing.
     """
     if claim.kind in WITHIN:

@@ -1,14 +1,14 @@
 """How the gate decides, cell by cell and for a whole table. Numbers in, verdicts out; no files, no torch.
 
-Pins are ten seeds. A change is looked at twice, and at no other time:
+Pins are ten seeds. There are two looks at a change, and no others:
 
     first look    5 new seeds against the pins, own variances (Welch). p >= .05 and the bound below: pass.
                   p < .05 is no verdict: ten more seeds are asked for.
     second look   15 new seeds against the pins; called only if p <= .005 over all cells of the table (Holm).
 
-`pass` needs more than no difference found: a 98.5 % bound must exclude a change of three standard
-deviations. Both directions count: better than pinned is a finding too (a leak, a selection on
-test, a miscount). Simulated in the tests: false alarms and power of exactly this procedure.
+For `pass`, it is not enough that no difference was found: a 98.5 % bound must exclude a change of three standard
+deviations. Both directions count, because better than pinned is a finding too (a leak, a selection on
+test, a miscount). The tests simulate false alarms and power of exactly this procedure.
 """
 
 from collections.abc import Sequence
@@ -22,15 +22,15 @@ from benchmark.evidence.statistics import holm
 
 Verdict = Literal["pass", "regressed", "better", "inconclusive", "no pin", "not comparable", "not measured"]
 PINS, FIRST, SECOND = 10, 5, 15
-LOOK_AGAIN = 0.05  # p at the first look below which more seeds are asked for
+LOOK_AGAIN = 0.05  # below this p, the first look asks for more seeds
 CALL = 0.005  # over a whole table, at the second look
-EXCLUDED = 3.0  # a change of so many of the cell's standard deviations must be excluded ...
-BOUND = 0.985  # ... at this one-sided confidence, to pass; 98 would do if the deviation were known
+EXCLUDED = 3.0  # to pass, a change of so many of the cell's standard deviations must be excluded ...
+BOUND = 0.985  # ... at this one-sided confidence; 0.98 would be enough if the deviation were known
 
 
 @dataclass(frozen=True)
 class Look:
-    """One cell, looked at: every number that was used."""
+    """The look at one cell, with every number that was used."""
 
     verdict: Verdict
     why: str
@@ -46,7 +46,7 @@ class Look:
 
 
 def look(pins: Sequence[float], new: Sequence[float]) -> Look:
-    """The first or second look at one cell; `called` decides what the second one means."""
+    """The first or second look at one cell. `called` decides what the second means."""
     if len(pins) < 2 or len(new) < FIRST:
         short = max(FIRST - len(new), 0)
         why = f"{len(new)} new seeds; the first look is at {FIRST}" if short else f"{len(pins)} pins are no spread"
@@ -64,7 +64,7 @@ def look(pins: Sequence[float], new: Sequence[float]) -> Look:
 
 
 def called(looks: Sequence[Look]) -> list[Look]:
-    """A whole table: Holm's procedure over all its cells; only second looks can be called."""
+    """Decide a whole table by Holm's procedure over all its cells. Only second looks can be called."""
     out = list(looks)
     rejected, levels = holm([each.p for each in looks], CALL)
     for i, each in enumerate(looks):
@@ -75,7 +75,7 @@ def called(looks: Sequence[Look]) -> list[Look]:
 
 
 def welch(pins: Sequence[float], new: Sequence[float]) -> Look:
-    """Both samples with their own variances; the bound in standard deviations of this cell, from both."""
+    """Compare two samples with their own variances. The bound is in standard deviations of this cell, from both."""
     (mean, variance), (new_mean, new_variance) = _moments(pins), _moments(new)
     difference = abs(new_mean - mean)
     pooled = ((len(pins) - 1) * variance + (len(new) - 1) * new_variance) / (len(pins) + len(new) - 2)
@@ -106,5 +106,5 @@ EXITS: dict[str, int] = {
 
 
 def exit_code(verdicts: Sequence[Verdict]) -> int:
-    """1 before 3 before 4: what was called outweighs what is open, and that outweighs what was not measured."""
+    """1 before 3 before 4: a called change outweighs an open verdict, which outweighs "not measured"."""
     return min((EXITS[verdict] for verdict in verdicts if verdict in EXITS), default=0)

@@ -1,4 +1,4 @@
-"""The ledger of claims: one line a claim, every number that was used, for people and for machines."""
+"""The ledger of claims: one line per claim, with every number that was used, for people and for machines."""
 
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -36,7 +36,7 @@ def as_json(found: list[Finding]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Place:
-    """What the records of one place say to a claim, in words."""
+    """What the records of one place say about a claim, in words."""
 
     where: str
     words: str

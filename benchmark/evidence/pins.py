@@ -1,4 +1,4 @@
-"""Pins: what this suite measured, one row a run, as a CSV that a person can review line by line."""
+"""Pins: what this suite measured, one row per run, as a CSV that a person can review line by line."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ FOLDER = discovery.ROOT / "baselines" / "pinned"
 @dataclass(frozen=True)
 class Pin:
     cell: str  # its id
-    row: str  # what was asked but the seed: cells of one row are seeds of one thing
+    row: str  # what was asked without the seed: cells of one row differ only in their seed
     name: str  # for people
     top1: Percent
     macs: Count
@@ -33,9 +33,9 @@ class Pin:
     nonzero: Count
     macs_nonzero: Count
     training_macs: Count
-    path: str  # hash of what was zero in each layer after each epoch; empty where nothing is masked
+    path: str  # hash of the zeros of each layer after each epoch; empty if nothing is masked
     weights: str
-    code: str  # hash of what the four parts of the code mean
+    code: str  # hash of the meanings of the four parts of the code
     fingerprint: str
     device: str
     mode: str
@@ -49,7 +49,7 @@ class Pin:
 
 
 def row_of(cell: Cell) -> str:
-    """All that was asked of a cell but its seed."""
+    """Everything that was asked of a cell, without its seed."""
     return digest({key: value for key, value in cell.asked().items() if key not in ("seed", "parents")})
 
 
@@ -80,7 +80,7 @@ def pin_of(stored: Stored, store: Store) -> Pin:
 
 
 def masked_path(stored: Stored, store: Store) -> str:
-    """The record says it; one from before it did has it in its curves."""
+    """The record's own value. Older records do not hold it; there it is computed from the curves."""
     return stored.record.network.path or path_of(store.side(stored)["curves"])
 
 
@@ -89,7 +89,7 @@ def meaning(code: Code) -> str:
 
 
 def current(planned: Planned, store: Store) -> list[Stored]:
-    """Finished records of the cell that this code, or code shown to be equal, has made; newest last."""
+    """Finished records of the cell by this code, or by code shown to be equal; newest last."""
     if not (records := store.of(planned.id)):
         return []
     code = code_of(planned.cell)
@@ -97,14 +97,14 @@ def current(planned: Planned, store: Store) -> list[Stored]:
 
 
 def why_not(record: Record) -> str:
-    """What keeps a record from being pinned."""
+    """Why a record cannot be pinned."""
     if record.code.dirty:
         return "its code was not committed"
     return "two environments made it" if "+" in record.how.fingerprint else ""
 
 
 def gather(planned: Iterable[Planned], store: Store) -> tuple[list[Pin], dict[str, str]]:
-    """A pin for each cell that has a clean, finished, current record; and why the others have none."""
+    """A pin for each cell that has a clean, finished, current record, and the reason for each other cell."""
     pins, left_out = [], {}
     for p in {p.id: p for p in planned}.values():
         records = current(p, store)
@@ -129,7 +129,7 @@ def path_for(suite: str, tier: str) -> Path:
 
 
 def write(pins: list[Pin], path: Path) -> None:
-    """Sorted by what a person would look for, so that a diff shows what changed and nothing else."""
+    """Sorted as a person would look them up, so that a diff shows only what changed."""
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(Pin)], lineterminator="\n")
     writer.writeheader()

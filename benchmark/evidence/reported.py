@@ -1,7 +1,7 @@
-"""What papers, repositories and logs print: one value a row, checked before anyone compares with it.
+"""What papers, repositories and logs print: one value per row, checked before it is used.
 
-Derived numbers (drops, gains, percentages of a dense network) are not data: they may stand in a file only
-to be checked against their parts, and a file with one that does not follow is refused as a whole.
+Derived numbers (drops, gains, percentages of a dense network) are not data. A file may hold them only
+to be checked against their parts. If one does not follow from its parts, the whole file is refused.
 """
 
 import csv
@@ -22,14 +22,14 @@ COLUMNS = (
 )  # fmt: skip
 KINDS = ("author_log", "author_table", "third_party")
 TARGETS = ("none", "macs", "params", "weights")
-# what a derived metric is made of: change = its own value minus the dense one's; percent = own / dense
+# the parts of a derived metric: change = its own value minus the dense one's; percent = own / dense
 CHANGES = {"top1_change": "top1", "top1_best_change": "top1_best", "top5_change": "top5"}
 PERCENTS = {"params_kept_percent": "params", "macs_kept_percent": "macs"}
-SHARES = {"top1", "top1_best", "top1_mean", "top1_best_mean", "top5", *PERCENTS}  # percentages: of 0 to 100
+SHARES = {"top1", "top1_best", "top1_mean", "top1_best_mean", "top5", *PERCENTS}  # percentages, from 0 to 100
 METRICS = SHARES | {*CHANGES, "params", "macs", "ops", "hours", "stable_epoch", "training_speed_up"}
 DENSE = "dense"
 UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9}
-ROOM = {"params": 0.01, "macs": 0.05}  # how far from our own count: other counters add biases, norms, activations
+ROOM = {"params": 0.01, "macs": 0.05}  # how far from our count: other counters add biases, norms, activations
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Reported:
     unit: str
     n: int | None
     protocol: str
-    digits: int  # printed after the point: the rounding that a derived value may show
+    digits: int  # printed after the point: a derived value may be off by this rounding
     where: str  # file and line
 
     @property
@@ -60,7 +60,7 @@ def read_all(folder: Path = FOLDER) -> list[Reported]:
 
 
 def read(path: Path) -> list[Reported]:
-    """Every row, or an error that names every line that cannot be."""
+    """Every row, or an error that names every wrong line."""
     try:
         reader = csv.DictReader(io.StringIO(path.read_text(), newline=""))
         lines = list(enumerate(reader, start=2))
@@ -78,7 +78,7 @@ def read(path: Path) -> list[Reported]:
             wrong.append(f"{where}: {error}")
     wrong += [*_twice(rows), *_sizes(rows), *_changes(rows), *_percents(rows)]
     if wrong:
-        raise UserError(f"{path}: {len(wrong)} rows cannot be\n  " + "\n  ".join(wrong))
+        raise UserError(f"{path}: {len(wrong)} rows are wrong\n  " + "\n  ".join(wrong))
     return [row for row in rows if row.metric not in CHANGES and row.metric not in PERCENTS]
 
 
@@ -102,7 +102,7 @@ def _row(fields: dict[str, str | None], where: str) -> Reported:
     if text["metric"] in SHARES - set(PERCENTS) and text["unit"] != "%":
         raise ValueError(f"{text['metric']} in {text['unit'] or 'no unit'}: accuracies are in %")
     if value < 0 and text["metric"] not in CHANGES:
-        raise ValueError(f"{text['metric']} {text['value']}: less than nothing")
+        raise ValueError(f"{text['metric']} {text['value']}: below zero")
     if several := [key for key in ("method", "model", "data") if any(s in text[key] for s in (" / ", ";", "→", "\n"))]:
         raise ValueError(f"{several[0]} {text[several[0]]!r} holds several values; one a row")
     n = _number(text["n"], "n") if text["n"] else None
@@ -145,7 +145,7 @@ def _twice(rows: list[Reported]) -> Iterable[str]:
 
 
 def _sizes(rows: list[Reported]) -> Iterable[str]:
-    """A dense network that this repository has too is as large as it is."""
+    """If this repository has the dense network too, the printed size must agree with it."""
     for row in rows:
         known = _counted(row, row.metric) if row.method.startswith(DENSE) else None
         if known and abs(row.value - known) > ROOM[row.metric] * known + _half(row):
@@ -153,7 +153,7 @@ def _sizes(rows: list[Reported]) -> Iterable[str]:
 
 
 def _counted(row: Reported, metric: str) -> float | None:
-    """What `benchmark` counts of the row's dense network, in the row's unit; None where it has no such network."""
+    """Our own count of the row's dense network, in the row's unit; None if there is no such network here."""
     found = [size for size in sizes() if (size.model, size.data) == (row.model, row.data)]
     if metric not in ROOM or not found:
         return None
@@ -173,7 +173,7 @@ def _changes(rows: list[Reported]) -> Iterable[str]:
 
 
 def _percents(rows: list[Reported]) -> Iterable[str]:
-    """A printed percentage implies a dense network: it must be the one whose size is known."""
+    """A printed percentage implies the size of a dense network. It must agree with the known size."""
     for row, own, dense in _derived(rows, PERCENTS):
         known = own and _counted(own, own.metric)
         if own is None or (dense is None and known is None):
@@ -193,7 +193,7 @@ def _percents(rows: list[Reported]) -> Iterable[str]:
 def _derived(
     rows: list[Reported], parts: dict[str, str]
 ) -> Iterable[tuple[Reported, Reported | None, Reported | None]]:
-    """Each derived row with the two values that it is made of."""
+    """Each derived row with the two values that it is computed from."""
     for row in rows:
         if metric := parts.get(row.metric):
             yield row, _partner(rows, row, metric), _dense(rows, row, metric)
@@ -208,7 +208,7 @@ def _partner(rows: list[Reported], row: Reported, metric: str) -> Reported | Non
 
 
 def _dense(rows: list[Reported], row: Reported, metric: str) -> Reported | None:
-    """The dense network that the row was measured from: named in its protocol, or the only one there is."""
+    """The dense network that the row is relative to: named in its protocol, or the only one."""
     dense = [r for r in rows if r.network == row.network and r.method.startswith(DENSE) and r.metric == metric]
     named = [r for r in dense if r.method in row.protocol.split("; ")]
     here = [r for r in dense if r.place == row.place]
@@ -217,5 +217,5 @@ def _dense(rows: list[Reported], row: Reported, metric: str) -> Reported | None:
 
 
 def _half(row: Reported) -> float:
-    """A printed number may be off by half its last digit."""
+    """Half of the last printed digit: a printed number may be off by that."""
     return 0.5 * 10.0**-row.digits

@@ -1,4 +1,4 @@
-"""How large the networks of this repository are, by its own count: what a printed percentage may be a percentage of."""
+"""The sizes of this repository's networks, by its own count. Printed percentages are checked against them."""
 
 import csv
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ PATH = FOLDER / "networks.csv"
 @dataclass(frozen=True)
 class Size:
     model: str
-    data: str  # the data set whose images and classes it was counted with
+    data: str  # the data set whose image shape and classes it was counted with
     macs: int
     params: int
 

@@ -1,8 +1,8 @@
-"""How far the accuracy of one small cell moves between environments: measured, and committed beside the pins.
+"""How far the accuracy of one small cell differs between environments: measured, and committed beside the pins.
 
-Bits differ between processors and thread counts, and a small network after a few epochs turns other bits
-into points. What a run elsewhere may differ by is therefore no matter of taste: the same cells were run in
-several environments, and per network the largest difference of any cell between any two of them counts.
+Bits differ between processors and thread counts, and in a small network after a few epochs other bits
+mean points of accuracy. So the allowed difference is measured: the same cells were run in several
+environments, and the largest difference of any cell between any two environments counts, per network.
 """
 
 import csv
@@ -19,7 +19,7 @@ from benchmark.plan.suite import Planned
 from benchmark.records.store import Store, write_safely
 
 PATH = FOLDER / "tolerance.csv"
-ROOM = 2.0  # times the largest difference seen: an environment that was not at hand may lie farther off
+ROOM = 2.0  # times the largest difference seen: an environment that was not tried may differ more
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Tolerance:
 
 
 def measure(suite: str, planned: Iterable[Planned], stores: list[Store]) -> list[Tolerance]:
-    """From the records of the same cells in several stores, one environment or more in each."""
-    seen: dict[str, list[dict[str, float]]] = {}  # by network: a cell's accuracy by fingerprint
+    """From the records of the same cells in several stores, each of one or more environments."""
+    seen: dict[str, list[dict[str, float]]] = {}  # network -> for each cell, its accuracy by fingerprint
     places = {p.id: p for p in planned}.values()
     for store in stores:
         if not any(current(p, store) for p in places):
@@ -54,12 +54,12 @@ def measure(suite: str, planned: Iterable[Planned], stores: list[Store]) -> list
             points = float(max(1, math.ceil(round(ROOM * max(apart), 6))))
             found.append(Tolerance(suite, model, points, largest, mean, shared, environments))
     if not found:
-        raise UserError("no cell was run in two environments; nothing can be said of how far they lie apart")
+        raise UserError("no cell was run in two environments; give a store from another one with --tolerance")
     return found
 
 
 def write(found: list[Tolerance], path: Path = PATH) -> None:
-    """What is there of other suites stays."""
+    """Write the file. Rows of other suites stay."""
     suites = {each.suite for each in found}
     kept = [each for each in read(path) if each.suite not in suites]
     text = io.StringIO()
@@ -87,5 +87,5 @@ def read(path: Path = PATH) -> list[Tolerance]:
 
 
 def tolerances_of(suite: str) -> dict[str, float]:
-    """Points by network; empty where none was measured."""
+    """Points by network; empty if none were measured."""
     return {each.model: each.points for each in read() if each.suite == suite}

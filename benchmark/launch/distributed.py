@@ -1,4 +1,4 @@
-"""A cell that several processes train together: torchrun starts them, this file is what each of them does."""
+"""A cell that several processes train together. Torchrun starts them; this file is what each of them does."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ from benchmark.runs.run import Run
 from benchmark.training import ranks
 
 DIED = 70  # exit code of a process whose worker is gone
-GRACE = 60.0  # seconds until processes that were asked to stop are stopped
+GRACE = 60.0  # seconds until processes that were asked to stop are killed
 
 
 class Died(Exception):
@@ -31,9 +31,9 @@ class Died(Exception):
 
 
 def train_together(cell: Cell, device: str, store: Store, lease: Lease, stop: StopAsked, force: bool) -> None:
-    """The worker's side: start them, keep the lease alive, pass a wish to stop on."""
+    """The worker's side: start the processes, keep the lease alive, pass on a request to stop."""
     if device == "cuda" and (there := torch.cuda.device_count()) < cell.gpus:
-        raise UserError(f"it is to be trained by {cell.gpus} GPUs, and this worker has {there}")
+        raise UserError(f"it needs {cell.gpus} GPUs, and this worker has {there}")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={cell.gpus}"]
     command += ["-m", "benchmark", "rank", cell.id, str(store.root.resolve()), *(["--force"] if force else [])]
     attempts = Attempts(store.run_folder(cell.id))
@@ -54,7 +54,7 @@ def train_together(cell: Cell, device: str, store: Store, lease: Lease, stop: St
             group.kill()
             group.wait()
         assert group.stdin
-        group.stdin.close()  # what torchrun has left alive ends now
+        group.stdin.close()  # processes that torchrun left alive end now
     if stop():
         raise Stopped
     if group.returncode:
@@ -64,7 +64,7 @@ def train_together(cell: Cell, device: str, store: Store, lease: Lease, stop: St
 
 
 def rank_main(id: str, root: Path, force: bool) -> None:
-    """One of the processes: the leader writes, the others assist."""
+    """One of the processes. The leader writes, the others assist."""
     at_the_end_of(sys.stdin, lambda: os._exit(DIED))  # its worker is gone, and another may have the cell already
     store = Store(root)
     spec = read_spec(id, store)

@@ -1,13 +1,13 @@
-"""Who works on a cell. Numbered files, made by exclusive create and never changed: safe on NFS, no lock, no database.
+"""Which worker has a cell. Leases are numbered files, created exclusively and never changed: safe on NFS, no locks.
 
     lease.0001          taken: by which host, process and job, for which launch
     lease.0001.over     given back, and how it ended
     lease.0002          taken again
 
-A worker on this machine lives as long as its process does, and none lives through the machine's next boot. One
-elsewhere lives as long as the file's time changes. A dead one's lease is not removed: the next
-number is taken instead, and of two who want it only one can create it. A clock that is set back
-changes nothing: times are compared for being different, never for being earlier.
+A worker on this machine is alive while its process is, and dead after a reboot. A worker on another machine is alive
+while the time of its file changes. The lease of a dead worker is not removed: the next number is taken,
+and of two workers only one can create it. A clock that is set back does no harm, because times are compared only for
+being different, never for being earlier.
 """
 
 import json
@@ -23,21 +23,21 @@ from pydantic import TypeAdapter, ValidationError
 from benchmark.errors import Stopped, UserError
 
 STALE = 900.0  # seconds without a sign of life: longer than decoding, compiling or evaluating takes between two steps
-TORN = 20.0  # the same for a lease in which no holder can be read: its maker writes it in the moment of making it
+TORN = 20.0  # the same for a lease without a readable holder: a living maker writes it at once
 
 
 @dataclass(frozen=True)
 class Holder:
-    """A process, so that another can tell whether it is still there."""
+    """A process, described so that another can tell whether it is still alive."""
 
     host: str
-    namespace: str  # of process numbers: this boot of this machine, this container
+    namespace: str  # where its process number is valid: this boot of this machine, this container
     pid: int
-    born: int  # process numbers come again; their births do not
-    launch: str  # one command typed once
+    born: int  # process numbers are reused; start times are not
+    launch: str  # one run of one command
     job: str = ""
-    began_at: str = ""  # the checkpoint it went on from
-    machine: str = ""  # stays the same from boot to boot
+    began_at: str = ""  # the checkpoint that it continued from
+    machine: str = ""  # the same after a reboot
 
     @classmethod
     def me(cls, launch: str, began_at: str = "") -> "Holder":
@@ -45,11 +45,11 @@ class Holder:
         return cls(platform.node(), _namespace(), pid, _born(pid), launch, _job(), began_at, _machine())
 
     def is_here(self) -> bool:
-        """Whether this machine can look its process up."""
+        """Whether this machine can look up its process."""
         return self.namespace == _namespace() != ""
 
     def is_dead(self) -> bool:
-        """True only where this machine can know."""
+        """Whether it is known to be dead. False where this machine cannot know."""
         if self.is_here():
             return _born(self.pid) != self.born
         mine = (self.host, self.machine) == (platform.node(), _machine()) and self.machine != ""
@@ -61,7 +61,7 @@ NOBODY_KNOWN = Holder("", "", 0, 0, "")
 
 
 class LeaseLost(Stopped):
-    """Another worker took the cell over; what this one does no longer counts."""
+    """Another worker took over the cell. The work of this one no longer counts."""
 
 
 class Lease:
@@ -71,7 +71,7 @@ class Lease:
         self._last_beat = time.monotonic()
 
     def beat(self, every: float = 1.0) -> None:
-        """A sign of life, and a look whether the cell is still ours."""
+        """Give a sign of life, and check that the cell is still ours."""
         if time.monotonic() - self._last_beat < every:
             return
         self._last_beat = time.monotonic()
@@ -80,14 +80,14 @@ class Lease:
         os.utime(self.path)
 
     def deaths_before(self) -> int:
-        """How many workers of this launch died on the cell, one after the other, without getting any further."""
+        """How many workers of this launch in a row died on the cell without getting any further."""
         mine, deaths = _read(self.path) or {}, 0
         for number in range(self.before.number, 0, -1):
             path = self.folder / f"lease.{number:04d}"
             theirs, over = _read(path) or {}, _read(path.with_name(f"{path.name}.over"))
             if theirs.get("began_at") != mine.get("began_at"):
                 break
-            if theirs.get("launch") == mine.get("launch"):  # others may try in between, and count their own
+            if theirs.get("launch") == mine.get("launch"):  # other launches may try in between; they count their own
                 if over is not None and over.get("ending") != "died":
                     break
                 deaths += 1
@@ -99,11 +99,11 @@ class Lease:
 
 @dataclass(frozen=True)
 class State:
-    """What the newest lease says."""
+    """The content of the newest lease."""
 
     number: int
-    holder: Holder | None = None  # None: nobody ever took it
-    ending: str = ""  # empty: it was not given back
+    holder: Holder | None = None  # None: never taken
+    ending: str = ""  # empty: not given back
     why: str = ""
 
     @property
@@ -112,14 +112,14 @@ class State:
 
 
 class Watch:
-    """Tells living leases from stale ones by watching them for a while."""
+    """Tells living leases from stale ones by watching whether their time changes."""
 
     def __init__(self, stale: float = STALE) -> None:
         self.stale = stale
         self._seen: dict[Path, tuple[int, float]] = {}  # lease -> its time, and when that was first seen
 
     def claim(self, folder: Path, me: Holder) -> Lease | None:
-        """The cell, if nobody alive has it."""
+        """Take the cell, if no living worker has it."""
         now = state(folder)
         if now.taken and not self._is_stale(folder, now):
             return None
@@ -158,7 +158,7 @@ def state(folder: Path) -> State:
 
 
 def why_failed(folder: Path, launch: str) -> str | None:
-    """Why it failed in this launch, whoever has had it since; None where it did not."""
+    """Why the cell failed in this launch, even if another worker has had it since; None if it did not fail."""
     for path in _leases(folder):
         over = _read(path.with_name(f"{path.name}.over")) or {}
         if over.get("ending") == "failed" and (_read(path) or {}).get("launch") == launch:
@@ -167,7 +167,7 @@ def why_failed(folder: Path, launch: str) -> str | None:
 
 
 def silent_for(folder: Path, now: State) -> float:
-    """Seconds since the holder's last sign of life, by this machine's clock: to be shown, nothing is decided by it."""
+    """Seconds since the holder's last sign of life, by this machine's clock. Only shown; it decides nothing."""
     if now.holder and now.holder.is_here():
         return 0.0
     try:
@@ -185,7 +185,7 @@ def _leases(folder: Path) -> list[Path]:
 
 
 def _create(path: Path, content: dict[str, Any]) -> bool:
-    """Only one can: that the file is there is what counts, what is in it tells more."""
+    """Create a lease. Only one worker can. Its existence counts; its content is information."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x") as file:
@@ -193,7 +193,7 @@ def _create(path: Path, content: dict[str, Any]) -> bool:
                 file.write(json.dumps(content))
                 file.flush()
             except OSError:
-                path.unlink()  # it is ours, and empty: others would wait for nobody
+                path.unlink()  # it is ours and empty: others would wait for no one
                 raise
     except FileExistsError:
         return False
@@ -203,7 +203,7 @@ def _create(path: Path, content: dict[str, Any]) -> bool:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """None: not there. Empty: made a moment ago, by one who was killed in the middle of it, or by no lease of ours."""
+    """None: not there. Empty: just created, or its writer was killed, or it is not one of our leases."""
     try:
         found = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -219,7 +219,7 @@ def _job() -> str:
 
 
 def _namespace() -> str:
-    """Empty where processes cannot be told apart (not Linux): then only the file's time counts."""
+    """Empty if processes cannot be told apart (not Linux). Then only the file's time counts."""
     boot, processes = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
     return f"{boot.read_text().strip()} {processes.readlink()}" if boot.exists() and processes.exists() else ""
 
@@ -229,13 +229,13 @@ def _boot(namespace: str) -> str:
 
 
 def _machine() -> str:
-    """Empty in most containers: their host's next boot is then noticed by the file's time only."""
+    """Empty in most containers. A reboot of the host is then noticed only by the file's time."""
     path = Path("/etc/machine-id")
     return path.read_text().strip() if path.is_file() else ""
 
 
 def _born(pid: int) -> int:
-    """In clock ticks since the machine started; 0 for a process that is not there."""
+    """The start time in clock ticks since boot; 0 if there is no such process."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

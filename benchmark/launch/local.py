@@ -1,4 +1,4 @@
-"""Cells on this machine: in this process, or in several beside each other. The run folders hold the truth."""
+"""Cells on this machine: in this process, or in several at the same time. The run folders are the only truth."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from benchmark.records.store import Store
 
 
 def run_here(specs: list[Spec], store: Store, *, budget: float | None, debug: bool, to_stderr: bool) -> Summary:
-    """One worker: this process."""
+    """Run the cells in one worker, which is this process."""
     stop = StopAsked(budget)
     for spec in specs:
         write_spec(spec, store)
@@ -37,7 +37,7 @@ def run_here(specs: list[Spec], store: Store, *, budget: float | None, debug: bo
 def run_beside(
     specs: list[Spec], store: Store, jobs: int, *, budget: float | None, debug: bool, to_stderr: bool
 ) -> Summary:
-    """`jobs` workers, each a process with a device and threads of its own. One that dies is replaced."""
+    """Run the cells in `jobs` workers, each a process with its own device and threads. A dead one is replaced."""
     stop = StopAsked(budget)
     for spec in specs:
         write_spec(spec, store)
@@ -48,10 +48,10 @@ def run_beside(
     order |= {"budget": budget, "debug": debug, "to_stderr": to_stderr, "share": sharing(count, blocks)}
     with stop.on_signals():
         workers = [_start(order, _surroundings(how, k, blocks)) for k in range(count)]
-        claimed, deaths = _claims(specs, store), 0  # deaths in a row, since a cell was last begun
+        claimed, deaths = _claims(specs, store), 0  # deaths in a row since a cell was last begun
         while not stop():
             killed = [k for k, worker in enumerate(workers) if (worker.poll() or 0) < 0]
-            if killed and any(unsettled(spec, store) for spec in specs):  # others go on for them
+            if killed and any(unsettled(spec, store) for spec in specs):  # replace them
                 before, claimed = claimed, _claims(specs, store)
                 deaths = deaths + len(killed) if claimed == before else 0
                 if deaths > TRIES * len(workers):
@@ -79,28 +79,28 @@ def _let_go(worker: subprocess.Popen[str]) -> None:
 
 
 def worker_main(order: dict[str, Any]) -> None:
-    """What a worker process does with the order that came through its standard input."""
+    """A worker process, with the order that it read from standard input."""
     stop = StopAsked(order["budget"])
     stop.when_closed(sys.stdin)
     store = Store(Path(order["store"]))
     how = How(**order["how"] | {"methods": tuple(order["how"]["methods"])})
-    specs = [  # of the file only the cell: another launch may have written its own into it
+    specs = [  # take only the cell from the file: another launch may have overwritten the rest
         replace(read_spec(id, store), how=how, instead_of=tuple(there), forced_by=forced_by)
         for id, there, forced_by in order["asked"]
     ]
     context = context_for(specs[0].how, store)
     if (
         context.environment.device.type == "cuda" and order["share"] > 1
-    ):  # who wants too much fails alone, and is told so
+    ):  # a cell that needs too much fails alone, with a message
         torch.cuda.set_per_process_memory_fraction(1 / order["share"])
     with Display(len(specs), to_stderr=order["to_stderr"]) as display, stop.on_signals():
         work(specs, context, stop, display, debug=order["debug"])
 
 
 def summary_of(specs: list[Spec], store: Store, stopped: str) -> Summary:
-    """How the launch stands, read from the folders."""
+    """The state of the launch, read from the folders."""
     summary = Summary(stopped=stopped)
-    left: set[str] = set()  # parents that may still come
+    left: set[str] = set()  # parents that may still be finished
     names = Counter(spec.cell.name for spec in specs)
     for spec in specs:
         standing, why = standing_of(spec, store, left)
@@ -123,23 +123,23 @@ def _claims(specs: list[Spec], store: Store) -> int:
 
 
 def blocks_of(device: str, cells: list[Cell]) -> list[list[str]]:
-    """The GPUs that workers may have, by the names CUDA knows them under: as many together as a cell wants."""
+    """The GPUs for workers, by their CUDA names, in blocks of as many as a cell needs."""
     if device == "cpu":
         return []
     named = [each for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
     gpus = named or [str(number) for number in range(torch.cuda.device_count())]
     width = max(cell.gpus for cell in cells)
     whole = [gpus[start : start + width] for start in range(0, len(gpus) - width + 1, width)]
-    return whole or ([gpus] if gpus else [])  # too few: the cell that wants more will say so
+    return whole or ([gpus] if gpus else [])  # too few: the cell that needs more reports it
 
 
 def sharing(workers: int, blocks: list[list[str]]) -> int:
-    """How many workers have one block of GPUs, or the processor, at most."""
+    """The largest number of workers that share one block of GPUs, or the processor."""
     return -(-workers // max(1, len(blocks)))
 
 
 def _surroundings(how: How, place: int, blocks: list[list[str]]) -> dict[str, str]:
-    """Threads and devices of its own, so that workers do not fight."""
+    """A worker's own threads and devices, so that workers do not compete."""
     mine = {}
     if how.threads:
         mine = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(how.threads))
@@ -153,7 +153,7 @@ def _start(order: dict[str, Any], surroundings: dict[str, str]) -> subprocess.Po
     env = os.environ | surroundings | own_code()
     worker = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, env=env, start_new_session=True)
     assert worker.stdin
-    with suppress(BrokenPipeError):  # it died already; whoever waits for it sees that
+    with suppress(BrokenPipeError):  # it died already; the code that waits for it notices
         worker.stdin.write(json.dumps(order) + "\n")
         worker.stdin.flush()
     return worker

@@ -1,4 +1,4 @@
-"""What a person sees while cells run: a live line in a terminal, plain lines anywhere else."""
+"""Shows progress while cells run: a live line in a terminal, plain lines anywhere else."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from benchmark.runs.run import Run
 
 PLAIN_EVERY = 30.0  # seconds between plain lines of one cell
-NOTE_EVERY = 1.0  # seconds between notes for whoever watches
+NOTE_EVERY = 1.0  # seconds between notes for `status --watch`
 
 
 class Display:
@@ -55,7 +55,7 @@ class Display:
         self._log(line)
 
     def watch(self, run: Run) -> None:
-        """Called after every step: cheap, and no question to the device."""
+        """Called after every step, so it is cheap and does not wait for the device."""
         now, trainer = time.monotonic(), run.trainer
         steps = trainer.batches.steps
         done = trainer.trained * steps + trainer.step
@@ -63,7 +63,7 @@ class Display:
         speed = (done - self.first[1]) * trainer.recipe.batch / max(now - self.first[0], 1e-9)
         loss = f"  loss {run.progress.curves[-1]['loss']:.3f}" if run.progress.curves else ""
         epoch = trainer.trained + (trainer.step > 0)
-        epochs = max(run.epochs, epoch)  # a recovery may lie outside the schedule
+        epochs = max(run.epochs, epoch)  # a recovery may be outside the schedule
         facts = f"epoch {epoch}/{epochs}{loss}  {speed:,.{0 if speed >= 10 else 1}f} images/s"
         left = (epochs * steps - done) * trainer.recipe.batch / max(speed, 1e-9)
         if now - self.last_note >= NOTE_EVERY:
@@ -77,7 +77,7 @@ class Display:
             self._log(line) if self.live else self.say(line)
 
     def _note(self, facts: dict[str, object]) -> None:
-        """What `status --watch` reads."""
+        """Write what `status --watch` reads."""
         if self.folder:
             with self._for_people():
                 aside = self.folder / f".now.{os.getpid()}.tmp"
@@ -91,7 +91,7 @@ class Display:
 
     @contextmanager
     def _for_people(self) -> Iterator[None]:
-        """Nothing hangs on these files: that one cannot be written (a full disk) is said, and costs no run."""
+        """Nothing depends on these files. If one cannot be written (a full disk), that is said; the run continues."""
         try:
             yield
         except OSError as error:

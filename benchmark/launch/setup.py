@@ -1,4 +1,4 @@
-"""What a worker needs from around its cells, set up once in its process."""
+"""What a worker needs for its cells, set up once in its process."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from benchmark.training.environment import prepare
 
 
 def own_code() -> dict[str, str]:
-    """The environment of a process we start: it imports this code, not a folder `benchmark` where it starts."""
+    """The environment of a process that we start. It imports this code, not a folder `benchmark` where it starts."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     return {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 

@@ -1,4 +1,4 @@
-"""When a launch is to end early: a signal, a budget that is spent, a launcher that is gone."""
+"""When a launch must end early: a signal, a spent budget, a launcher that is gone."""
 
 import os
 import signal
@@ -10,11 +10,11 @@ from types import FrameType
 from typing import TextIO
 
 BUDGET_SPENT = "the budget is spent"
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)  # USR2: what Slurm is asked to send before a time limit
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)  # USR2: Slurm is asked to send it before a time limit
 
 
 class StopAsked:
-    """True once it is time to write a checkpoint and go."""
+    """True when it is time to write a checkpoint and stop."""
 
     def __init__(self, budget_seconds: float | None = None) -> None:
         self.why = ""
@@ -38,7 +38,7 @@ class StopAsked:
                 signal.signal(number, previous)
 
     def when_closed(self, pipe: TextIO) -> None:
-        """A launcher holds the other end of this pipe; when it dies, its workers stop at a checkpoint."""
+        """A launcher holds the other end of this pipe. When it dies, its workers stop at a checkpoint."""
 
         def stop() -> None:
             self.why = self.why or "its launcher is gone"
@@ -47,8 +47,8 @@ class StopAsked:
 
 
 def at_the_end_of(pipe: TextIO, do: Callable[[], None]) -> None:
-    """Once whoever holds the other end is gone, however it went."""
-    end = pipe.fileno()  # not `pipe` itself: who reads it holds its lock, and a process forked meanwhile waits for that
+    """Call `do` once the holder of the other end is gone, for any reason."""
+    end = pipe.fileno()  # not `pipe` itself: reading it holds its lock, and a process forked meanwhile waits for that
 
     def wait() -> None:
         while os.read(end, 4096):

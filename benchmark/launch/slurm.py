@@ -1,9 +1,9 @@
-"""Cells as Slurm jobs, through submitit: an array for each kind of job. A task is told an id and nothing else.
+"""Cells as Slurm jobs, through submitit: an array for each kind of job. A task gets an id and nothing else.
 
-A job that runs into its time limit, or makes room for another, is put back into the queue by
-submitit and goes on from its last checkpoint: submitit asks the submitted object for `checkpoint`,
+Submitit puts a job that meets its time limit, or is preempted, back into the queue. The job continues
+from its last checkpoint: submitit calls `checkpoint` of the submitted object,
 which only names what to run again. (It is called in the middle of a step; nothing is saved there.)
-Whether a job is still queued is asked of squeue, whether a cell is being worked on of its lease:
+Squeue says whether a job is still queued, and the lease says whether a cell is being run.
 Slurm without accounting knows no more.
 """
 
@@ -22,13 +22,13 @@ from benchmark.launch.spec import Spec, write_spec
 from benchmark.plan.suite_file import Slurm
 from benchmark.records.store import Store, write_safely
 
-SIGNAL_BEFORE = 15  # seconds before the limit when Slurm says so
-ARRAY = 1000  # tasks in one array: Slurm's own limit, unless it is told otherwise
-REQUEUES = 1000  # a preempted cell is never given up for that
+SIGNAL_BEFORE = 15  # seconds before the limit when Slurm sends its signal
+ARRAY = 1000  # tasks in one array: Slurm's default limit
+REQUEUES = 1000  # in effect no limit: preemption alone never fails a cell
 
 
 class Job:
-    """What a task does: one cell, by its id; the rest stands in the run folder."""
+    """What a task does: one cell, by its id. Everything else is in the run folder."""
 
     def __init__(self, store: str) -> None:
         self.store = store
@@ -54,16 +54,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Batch:
-    """Cells that ask Slurm for the same."""
+    """Cells that ask Slurm for the same resources."""
 
-    generation: int  # parents are of an earlier one
+    generation: int  # parents are in an earlier one
     gpus: int
     minutes: int
     specs: tuple[Spec, ...]
 
 
 def submit(specs: list[Spec], hours: dict[str, float], store: Store, asked: Slurm, jobs: int) -> dict[str, str]:
-    """Hand the cells over; id of each cell -> id of its job. What is queued already is left alone."""
+    """Submit the cells. Returns id of each cell -> id of its job. Cells that are queued already are left alone."""
     from submitit import SlurmExecutor
     from submitit.core.utils import FailedJobError
 
@@ -72,7 +72,7 @@ def submit(specs: list[Spec], hours: dict[str, float], store: Store, asked: Slur
     folder = root / "runs" / ".slurm"
     still = queued(specs, store)
     submitted: dict[str, str] = {}
-    earlier: list[str] = []  # arrays of the generation before
+    earlier: list[str] = []  # arrays of the previous generation
     for generation in _batches([spec for spec in specs if spec.cell.id not in still], hours, asked):
         mine: list[str] = []
         for batch in generation:
@@ -100,7 +100,7 @@ def _need(*commands: str) -> None:
 
 
 def queued(specs: Iterable[Spec], store: Store) -> dict[str, str]:
-    """Cells that Slurm holds a job for, waiting or running."""
+    """Cells that have a job in Slurm, waiting or running."""
     noted = {spec.cell.id: job for spec in specs if (job := job_of(spec.cell.id, store))}
     if not noted:
         return {}
@@ -116,7 +116,7 @@ def job_of(id: str, store: Store) -> str:
     path = store.run_folder(id) / "slurm.json"
     try:
         return str(json.loads(path.read_bytes())["job"]) if path.is_file() else ""
-    except (ValueError, TypeError, KeyError):  # not what was noted there: it may be submitted once more
+    except (ValueError, TypeError, KeyError):  # the note cannot be read: the cell may be submitted again
         return ""
 
 
@@ -125,7 +125,7 @@ def _note(store: Store, id: str, job: str) -> None:
 
 
 def _batches(specs: list[Spec], hours: dict[str, float], asked: Slurm) -> list[list[Batch]]:
-    """Generation by generation; within one, cells of like need together."""
+    """Batches by generation; within one, cells with the same needs together."""
     generation: dict[str, int] = {}
     groups: dict[tuple[int, int, int], list[Spec]] = {}
     for spec in specs:  # parents come first
@@ -145,7 +145,7 @@ CLASSES = (30, 120, 480, 1440)  # minutes; twice the estimate must fit
 
 
 def minutes_for(hours: float | None, asked: Slurm) -> int:
-    """The limit: what the user says, else the smallest class that holds twice the estimate."""
+    """The time limit: the user's, else the smallest class that holds twice the estimate."""
     if asked.time is not None:
         return asked.time
     return next((limit for limit in CLASSES if hours is not None and 120 * hours <= limit), CLASSES[-1])

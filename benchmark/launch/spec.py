@@ -1,4 +1,4 @@
-"""What a worker is told of a cell: a file in its run folder, so that an id is all that must be sent to it."""
+"""What a worker must know of a cell. It is a file in the run folder, so only an id must be sent to the worker."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -18,7 +18,7 @@ class How:
     shared: int
     data: str
     methods: tuple[str, ...]
-    launch: str  # one command typed once: what failed in it is not tried again by it
+    launch: str  # one run of one command; it does not retry what failed in it
     save_every: float = 60.0  # seconds between checkpoints
 
 
@@ -26,8 +26,8 @@ class How:
 class Spec:
     cell: Cell
     how: How
-    instead_of: tuple[str, ...] = ()  # records there are already, which are not what was asked for
-    forced_by: str = ""  # the launch that asked for it although it may have been done
+    instead_of: tuple[str, ...] = ()  # existing records that are not what was asked for
+    forced_by: str = ""  # the launch that asked for it with --force
 
 
 def write_spec(spec: Spec, store: Store) -> None:
@@ -48,12 +48,12 @@ def read_spec(id: str, store: Store) -> Spec:
 
 
 def is_due_afresh(spec: Spec, folder: Path) -> bool:
-    """Whether it was forced and has not begun since: then whatever checkpoint there is belongs to a run before."""
+    """Whether it was forced and has not begun since. Then any checkpoint there belongs to an earlier run."""
     return bool(spec.forced_by) and not _begun(spec, folder).exists()
 
 
 def note_begun(spec: Spec, folder: Path) -> None:
-    """After its first step: from here on it is gone on with, by whichever launch."""
+    """Call after its first step. From here on any launch continues it."""
     if is_due_afresh(spec, folder):
         _begun(spec, folder).touch()
 
@@ -68,7 +68,7 @@ def _begun(spec: Spec, folder: Path) -> Path:
 
 
 def last_spec(id: str, store: Store) -> Spec | None:
-    """What the last launch wrote, if one did and this version can read it."""
+    """The spec that the last launch wrote, if there is one that this version can read."""
     try:
         return read_spec(id, store)
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""Where a matrix stands right now, read from the run folders: who works on what, what waits, what failed and why."""
+"""The present state of a matrix, read from the run folders: which worker has what, what waits, what failed and why."""
 
 import json
 import time
@@ -16,7 +16,7 @@ STATES = ("done", "running", "pending", "failed", "stale", "blocked")
 
 @dataclass(frozen=True)
 class Place:
-    """One cell of the matrix, and what its folder says beside its records."""
+    """One cell of the matrix, and what its run folder says."""
 
     entry: Entry
     state: str
@@ -48,13 +48,13 @@ def _noted(store: Store, id: str) -> dict[str, Any] | None:
     path = store.run_folder(id) / "now.json"
     try:
         noted = json.loads(path.read_bytes())
-    except (OSError, ValueError):  # it has not begun its first step, or the power went while it noted one
+    except (OSError, ValueError):  # its first step has not begun, or a power cut damaged the note
         return None
     return noted if isinstance(noted, dict) and isinstance(noted.get("left"), int | float) else None
 
 
 def _just_now(folder: Path) -> bool:
-    """Whether somebody noted a step in the last minute: what is done may be run once more."""
+    """Whether a step was noted in the last minute. A cell that is done may be running again."""
     try:
         return time.time() - (folder / "now.json").stat().st_mtime < 60
     except OSError:

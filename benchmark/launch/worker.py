@@ -1,7 +1,7 @@
-"""One worker: takes a cell that nobody has, runs it, and goes on until nothing is left for it.
+"""One worker: takes a free cell, runs it, and repeats this until nothing is left for it.
 
-Any number of workers may go over the same cells, in one process or in many, on one machine or on
-a shared folder: what each one does next it reads from the run folders alone.
+Any number of workers may share the same cells, in one process or in many, on one machine or on
+a shared folder. Each finds its next cell from the run folders alone.
 """
 
 import time
@@ -24,15 +24,15 @@ from benchmark.runs import checkpoint
 from benchmark.runs.execute import Context, execute
 from benchmark.runs.run import Run
 
-POLL = 0.5  # seconds until a cell that another worker has is looked at again
-PATIENCE = 30.0  # seconds without work until it is said who is waited for
-TRIES = 3  # workers that may die on one cell, none getting any further, before it counts as failed
+POLL = 0.5  # seconds until it looks again at a cell that another worker has
+PATIENCE = 30.0  # seconds without work until it prints which worker it waits for
+TRIES = 3  # workers that may die on one cell without progress before it counts as failed
 Standing = Literal["done", "diverged", "failed", "blocked", "waits", "free"]
 
 
 @dataclass
 class Summary:
-    """By names of cells; `failed` says why."""
+    """The end of a launch, by names of cells. `failed` holds the reasons."""
 
     done: list[str] = field(default_factory=list)
     diverged: list[str] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Summary:
 
 
 class Leased(Store):
-    """Takes no record of a worker that was paused, between its last step and here, until another had its cell."""
+    """Refuses the record of a worker that was paused after its last step and lost its cell to another meanwhile."""
 
     def __init__(self, root: Path, lease: Lease) -> None:
         super().__init__(root)
@@ -53,10 +53,10 @@ class Leased(Store):
 
 
 def work(specs: list[Spec], context: Context, stop: StopAsked, display: Display, *, debug: bool = False) -> None:
-    """Parents come before their children in `specs`; a child waits until its parents are done."""
+    """Run the cells. In `specs` parents come before their children. A child waits until its parents are done."""
     watch = Watch()
     waiting = {spec.cell.id: spec for spec in specs}
-    unusable: dict[str, str] = {}  # data set -> why: said once, not tried for each of its cells
+    unusable: dict[str, str] = {}  # data set -> why; reported once, not tried again for each of its cells
     idle_since, told = time.monotonic(), set[str]()
     while waiting and not stop():
         moved = False
@@ -67,7 +67,7 @@ def work(specs: list[Spec], context: Context, stop: StopAsked, display: Display,
                 standing, _ = standing_of(spec, context.store, waiting)
                 if standing == "free" and (lease := _claim(spec, context.store, watch)):
                     moved = True
-                    if standing_of(spec, context.store, waiting)[0] == "free":  # nobody was faster
+                    if standing_of(spec, context.store, waiting)[0] == "free":  # no other worker was faster
                         display.begin(len(specs) - len(waiting), spec.cell.name, context.store.run_folder(id))
                         _run(spec, context, lease, stop, display, unusable, debug)
                     else:
@@ -75,7 +75,7 @@ def work(specs: list[Spec], context: Context, stop: StopAsked, display: Display,
                 elif standing not in ("waits", "free"):
                     moved = True
                     del waiting[id]
-            except (UserError, OSError) as error:  # a full disk: its folder cannot even be told; the others go on
+            except (UserError, OSError) as error:  # a full disk: the failure cannot be noted; other cells go on
                 display.say(f"left     {spec.cell.name}: {error}")
                 del waiting[id]
         if moved:
@@ -92,11 +92,11 @@ def _say_who_has(spec: Spec, store: Store, display: Display) -> None:
     now = state(store.run_folder(spec.cell.id))
     if now.taken and now.holder:
         who = f"process {now.holder.pid} on {now.holder.host or 'a machine unknown'} has it"
-        display.say(f"waiting  {spec.cell.name}: {who}; once silent for {STALE / 60:.0f} min it is taken over")
+        display.say(f"waiting  {spec.cell.name}: {who}; taken over after {STALE / 60:.0f} min of silence")
 
 
 def standing_of(spec: Spec, store: Store, among: Iterable[str] = ()) -> tuple[Standing, str]:
-    """Where a cell stands for this launch, and why. It waits for parents that are `among` those still to come."""
+    """The state of a cell for this launch, and why. It waits for parents that are `among` those still to run."""
     if found := finished(spec, store):
         return ("done" if found.record.ending == "done" else "diverged"), ""
     if (why := why_failed(store.run_folder(spec.cell.id), spec.how.launch)) is not None:
@@ -111,12 +111,12 @@ def standing_of(spec: Spec, store: Store, among: Iterable[str] = ()) -> tuple[St
 
 
 def unsettled(spec: Spec, store: Store) -> bool:
-    """Whether its launch has something left to do for it."""
+    """Whether its launch still has something to do for it."""
     return standing_of(spec, store)[0] in ("free", "waits")
 
 
 def finished(spec: Spec, store: Store) -> Stored | None:
-    """The record that was asked for: a current one, or a new one where the old were not enough."""
+    """The record that was asked for: a current one, or a new one if the old were not enough."""
     how = spec.how
     return as_asked(spec.cell, store, how.device, how.mode, tuple(map(Path, how.methods)), spec.instead_of)
 
@@ -129,7 +129,7 @@ def _claim(spec: Spec, store: Store, watch: Watch) -> Lease | None:
 def _run(
     spec: Spec, context: Context, lease: Lease, stop: StopAsked, display: Display, unusable: dict[str, str], debug: bool
 ) -> None:
-    """Under its lease, from claim to record, or to the reason why not."""
+    """Run a cell under its lease, from claim to record or to the reason why there is none."""
     cell = spec.cell
     context.store.sweep(cell.id)
     if cell.data in unusable:
@@ -157,13 +157,13 @@ def _run(
             stored = execute(cell, replace(context, store=leased, stop=stop, say=display.say, watch=alive), force=force)
     except Died as died:
         lease.give_back("died", str(died))
-        display.say(f"died     {cell.name}: {died}; going on from its checkpoint")
+        display.say(f"died     {cell.name}: {died}; continuing from its checkpoint")
     except LeaseLost as lost:
         display.say(f"left     {cell.name}: {lost}")
     except Stopped:
         lease.give_back("interrupted")
     except Exception as error:
-        if last_number(folder) != lease.number:  # who has it now swept this one's files while it was paused
+        if last_number(folder) != lease.number:  # another worker has it and swept this one's files while it was paused
             display.say(f"left     {cell.name}: taken over by another worker")
             return
         if isinstance(error, NoData):
@@ -183,11 +183,11 @@ def _run(
 
 
 def _why(error: Exception, folder: Path) -> str:
-    """One line; of an error that is nobody's message, with the last place in code that is not a library's."""
+    """The error in one line. If it is not written for users, with the last line of our code that it passed."""
     if isinstance(error, UserError):
         return str(error)
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "site-packages" not in f.filename]
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    if isinstance(error, OSError) and error.strerror:  # of the system; a write that fails names no file
+    if isinstance(error, OSError) and error.strerror:  # of the system; a failed write names no file
         return f"{error.filename or folder}: {error.strerror}{where}"
     return f"{type(error).__name__}: {error}{where}"

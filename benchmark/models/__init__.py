@@ -1,1 +1,1 @@
-"""One file a family of networks. May import plan."""
+"""One file per family of networks. May import plan."""

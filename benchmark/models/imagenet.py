@@ -31,8 +31,8 @@ def resnet50(classes: int) -> nn.Module:
 
 @model(input=(3, 224, 224), classes=1000)
 def vgg16_bn(classes: int) -> nn.Module:
-    """With the 4096-4096 head. At 224 pixels its pool before the head is the identity, and on a
-    GPU the pool has no deterministic gradient, so it is written as what it is."""
+    """With the 4096-4096 head. At 224 pixels the pool before the head is the identity, and on a
+    GPU the pool has no deterministic gradient, so it is replaced by an identity."""
     from torchvision.models import vgg16_bn
 
     network: nn.Module = vgg16_bn(num_classes=classes)

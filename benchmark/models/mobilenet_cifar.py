@@ -1,6 +1,6 @@
 """MobileNetV2 for 32 × 32 images: the usual adaptation, with the first two strides taken out.
 
-Torchvision's blocks and widths; at 32 pixels the 224-pixel strides would leave one pixel to work on.
+Torchvision's blocks and widths. At 32 pixels the strides for 224 pixels would leave one pixel.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from torch import nn
 
 from benchmark import model
 
-# expansion, width, repeats, stride: the published table but for the second line's stride (2 there)
+# expansion, width, repeats, stride: as in the published table, except the stride of the second line (2 there)
 BLOCKS = [[1, 16, 1, 1], [6, 24, 2, 1], [6, 32, 3, 2], [6, 64, 4, 2], [6, 96, 3, 1], [6, 160, 3, 2], [6, 320, 1, 1]]
 
 

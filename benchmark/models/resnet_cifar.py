@@ -1,10 +1,10 @@
 """ResNets for 32 × 32 images: three stages of basic blocks, 6n+2 layers (He et al. 2016).
 
-Two shortcuts where the width doubles: a 1 × 1 convolution with batch norm (the form that OCSPruner
+There are two shortcuts where the width doubles: a 1 × 1 convolution with batch norm (the form that OCSPruner
 and LAASP prune), and He's parameter-free padding, under its own name.
 
-The first ReLU of a block, the stem's and the pooling are modules, the ReLU behind the sum is not: as in
-OCSPruner's networks, whose counter sees modules alone.
+The first ReLU of a block, the stem's ReLU and the pooling are modules; the ReLU after the sum is not. That is
+as in OCSPruner's networks, whose counter sees only modules.
 """
 
 import torch
@@ -15,7 +15,7 @@ from benchmark import model
 
 
 class Pad(nn.Module):
-    """Every second pixel, and zeros for the channels that are not there."""
+    """Every second pixel, and zeros for the missing channels."""
 
     def __init__(self, more: int) -> None:
         super().__init__()

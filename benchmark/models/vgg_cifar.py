@@ -1,8 +1,8 @@
 """VGG-BN for 32 × 32 images, in the variants that the papers count.
 
-`vgg16` has one linear layer behind five pools (313 M MACs). LAASP puts a hidden layer of 512 before
-it. OCSPruner skips the fourth pool and keeps convolution biases (398 M): percentages against one
-are not percentages against the other, so each has its own name.
+`vgg16` has one linear layer after five pools (313 M MACs). LAASP puts a hidden layer of 512 before
+it. OCSPruner skips the fourth pool and keeps convolution biases (398 M). Percentages of one are
+not percentages of the other, so each has its own name.
 """
 
 import torch

@@ -1,6 +1,6 @@
 """Vision transformers for small images: timm's, with patches of 4 × 4 pixels.
 
-They want another recipe than convolutions do (AdamW, warm-up, RandAugment); suites give them one.
+They need another recipe than convolutional networks (AdamW, warm-up, RandAugment); suites give them one.
 """
 
 from torch import nn

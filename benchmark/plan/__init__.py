@@ -1,4 +1,4 @@
-"""Which cells there are: suites, cells and their ids, the methods, models and data sets that are there.
+"""Which cells there are: suites, cells and their ids, and the methods, models and data sets found here.
 
-May import errors alone; needs no torch.
+May import only errors; needs no torch.
 """

@@ -1,4 +1,4 @@
-"""One spelling for one value, and its hash: ids, journals and every random draw are named by it."""
+"""One spelling for each value, and its hash. Ids, journals and random draws are named by it."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def canonical(value: Any) -> str:
-    """One spelling for one value: sorted keys, no spaces, no NaN."""
+    """One spelling for each value: sorted keys, no spaces, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 

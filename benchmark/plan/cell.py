@@ -1,6 +1,6 @@
 """A cell: what one run is. Frozen, validated, and named by the hash of everything that was asked.
 
-Device, host, threads and code are *how* it was run; they stand in the record, not in the id.
+Device, host, threads and code are *how* it was run; they are in the record, not in the id.
 """
 
 from typing import Annotated, Any, ClassVar, Literal
@@ -17,7 +17,7 @@ from pydantic import (
 
 from benchmark.plan.canonical import digest
 
-PROTOCOL = 1  # raise when the same spec comes to mean another experiment
+PROTOCOL = 1  # raise when the same spec means another experiment than before
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -30,8 +30,8 @@ CHANNEL_KINDS = ("macs", "params", "channels")  # targets that cuts meet; masks 
 
 
 class Spec(BaseModel):
-    """Fields named in LATER are younger than the first records. At their default they are written
-    nowhere, so what was asked before they came keeps its id."""
+    """Fields named in LATER were added after the first records. At their default they are not written,
+    so cells from before they were added keep their ids."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     LATER: ClassVar[tuple[str, ...]] = ()
@@ -56,7 +56,7 @@ class Sgd(Spec):
 
 
 class Adam(Spec):
-    """`decay` is added to the gradient for adam, taken from the weights (decoupled) for adamw."""
+    """For adam, `decay` is added to the gradient. For adamw, it is taken from the weights (decoupled)."""
 
     kind: Literal["adam", "adamw"]
     lr: Rate
@@ -68,7 +68,7 @@ class Adam(Spec):
 
 
 class Steps(Spec):
-    """The rate times `times` at each epoch of `at`."""
+    """The rate is multiplied by `times` at each epoch of `at`."""
 
     shape: Literal["steps"] = "steps"
     times: Rate
@@ -95,7 +95,7 @@ class WarmCosine(Spec):
     momentum: tuple[Share, Share] | None = None
 
 
-Channels = tuple[Annotated[float, Field(ge=0, le=1)], ...]  # one number a colour channel, of pixels between 0 and 1
+Channels = tuple[Annotated[float, Field(ge=0, le=1)], ...]  # one number per colour channel, of pixels between 0 and 1
 
 
 class Normalise(Spec):
@@ -104,22 +104,22 @@ class Normalise(Spec):
 
 
 class Recipe(Spec):
-    """How a network is trained: everything that changes the numbers and is not the method's."""
+    """How a network is trained: everything that changes the numbers and is no option of the method."""
 
     epochs: Positive
-    batch: Positive  # images a step
+    batch: Positive  # images per step
     optimizer: Annotated[Sgd | Adam, Field(discriminator="kind")]  # in a file: sgd, adam or adamw = { … }
     lr: Annotated[Steps | Cosine | WarmCosine, Field(discriminator="shape")]  # how the rate moves
     augment: tuple[Literal["crop4", "flip", "fastai", "randaugment", "resized_crop"], ...] = ()
     precision: Literal["fp32", "bf16"] = "fp32"
     validation: Annotated[int, Field(ge=0)] = 0  # training images held out, the same for every seed
-    size: Positive | None = None  # pixels a side, where not the data set's own
-    epoch_images: Positive | None = None  # so many training images an epoch, drawn anew each time (tier small)
+    size: Positive | None = None  # pixels per side, if not the data set's own
+    epoch_images: Positive | None = None  # training images per epoch, drawn again for each epoch (tier small)
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     test_every: Positive = 10  # epochs between tests; each of the last ten is tested too
     channels_last: bool = True  # the memory layout
-    compile: bool = False  # torch.compile: faster steps and other bits; takes a minute or two, after each cut again
-    normalise: Normalise | None = None  # where pixels are scaled otherwise than the data set's own
+    compile: bool = False  # torch.compile: faster steps and other bits; takes a minute or two, and again after each cut
+    normalise: Normalise | None = None  # if pixels are not scaled by the data set's own mean and std
     LATER = ("compile", "normalise")
 
     @model_validator(mode="after")
@@ -137,7 +137,7 @@ class Recipe(Spec):
         return self
 
     def stretched(self, epochs: int) -> "Recipe":
-        """The same schedule over another number of epochs: every place in it moves along."""
+        """The same schedule over another number of epochs. Every point of it is scaled."""
         if epochs == self.epochs:
             return self
         lr, times = self.lr, epochs / self.epochs
@@ -156,7 +156,7 @@ class Method(Spec):
 
 
 class Remove(Spec):
-    """The target, with its unit: the share of the dense network's weights, MACs, ... that goes."""
+    """The target and its unit: the share of the dense network's weights, MACs, ... to remove."""
 
     kind: Kind
     amount: Amount
@@ -183,7 +183,7 @@ class Cell(Spec):
 
     @property
     def name(self) -> str:
-        """For people; the id is for machines."""
+        """A name for people; the id is for machines."""
         amount = f" {self.remove.kind} -{100 * self.remove.amount:g}%" if self.remove else ""
         return f"{self.method.name}{amount} {self.model} {self.data} seed {self.seed}"
 

@@ -1,9 +1,9 @@
 """Finds methods, models and data sets by looking into their folders. Reads text, imports nothing.
 
-A thing is a function under `@method`, `@model` or `@dataset`; the file it stands in is all there is
-to register. The file may be a folder's `__init__.py`, and may import others of its folder by relative
-imports (siblings.py). Its facts (the decorator's arguments) and its configuration (its keyword-only defaults)
-are literals, so a suite's cells and their ids can be known without torch.
+A thing is a function under `@method`, `@model` or `@dataset`. Nothing but its file needs to be added. The
+file may be a folder's `__init__.py`, and may import others of its folder by relative imports (siblings.py).
+Its facts (the decorator's arguments) and its configuration (its keyword-only defaults) are literals, so a
+suite's cells and their ids can be known without torch.
 """
 
 import ast
@@ -33,7 +33,7 @@ class Found:
     kind: str
     name: str
     path: Path
-    folder: Path  # that was looked into
+    folder: Path  # where it was found
     helpers: tuple[Path, ...]  # files of the folder that it imports, and that those import
     about: str
     facts: dict[str, Any]
@@ -46,7 +46,7 @@ class Found:
 
 
 def methods(extra: tuple[Path, ...] = ()) -> dict[str, Found]:
-    """The repository's methods, and those of a researcher's own folders as `folder:name`."""
+    """The repository's methods, and those of other folders as `folder:name`."""
     found = dict(_in_folder("method", FOLDERS["method"], ""))
     for folder in extra:
         if not folder.is_dir():
@@ -61,7 +61,7 @@ def methods(extra: tuple[Path, ...] = ()) -> dict[str, Found]:
 
 
 def guests(folder: Path) -> dict[str, Found]:
-    """The methods of a researcher's own folder."""
+    """The methods of a folder outside the repository."""
     return _in_folder("method", folder.resolve(), f"{folder.resolve().name}:")
 
 
@@ -74,7 +74,7 @@ def datasets() -> dict[str, Found]:
 
 
 def pick(kind: str, name: str, among: dict[str, Found], where: object = "") -> Found:
-    """`folder:NAME` names a data set by its part before the colon; a method's colon is part of its name."""
+    """A data set is found by the part before the colon of `folder:NAME`. A method's colon is part of its name."""
     key = name.partition(":")[0] if kind == "data set" else name
     if key not in among:
         raise UnknownName(kind, name, among, where)
@@ -82,19 +82,19 @@ def pick(kind: str, name: str, among: dict[str, Found], where: object = "") -> F
 
 
 def load(found: Found) -> Callable[..., Any]:
-    """Import the file and hand over the function: the one place where a found thing becomes code."""
+    """Import the file and return the function. Only here is a found thing imported."""
     function: Callable[..., Any] = getattr(_module(found.path, found.folder), found.function)
     return function
 
 
 def written(found: Found, config: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """A method's options as a cell that removes `kind` writes them: without what was implied before they existed."""
+    """A method's options as a cell that removes `kind` writes them: without options at their `implied` values."""
     implied = found.facts.get("implied", {})
     return {key: value for key, value in config.items() if implied.get(key, {}).get(kind, ...) != value}
 
 
 def options(found: Found, config: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """The way back: the options to call the method with."""
+    """The reverse of `written`: the options to call the method with."""
     implied = found.facts.get("implied", {})
     return {key: of[kind] for key, of in implied.items() if kind in of} | dict(config)
 
@@ -107,9 +107,9 @@ def _module(path: Path, folder: Path) -> ModuleType:
 
 
 def _package(folder: Path) -> str:
-    """The package that a folder's files are imported from. A folder outside becomes one, for relative imports.
+    """The package that a folder's files are imported from. A folder outside is made one, for relative imports.
 
-    Its own `__init__.py` is not run, and not hashed.
+    The `__init__.py` of such a folder is not run and not hashed.
     """
     if folder in FOLDERS.values():
         return ".".join(folder.relative_to(ROOT).parts)
@@ -125,7 +125,7 @@ def _in_folder(kind: str, folder: Path, prefix: str) -> dict[str, Found]:
     for path in sorted([*folder.glob("*.py"), *folder.glob("*/__init__.py")]):
         for thing in _in_file(kind, path, folder, prefix):
             if thing.name in found:
-                raise UserError(f"{path}: {kind} {thing.name!r} already stands in {found[thing.name].path}")
+                raise UserError(f"{path}: {kind} {thing.name!r} is already in {found[thing.name].path}; rename one")
             found[thing.name] = thing
     return found
 
@@ -166,7 +166,7 @@ def _defaults(node: ast.FunctionDef, path: Path) -> dict[str, Any]:
 
 
 def _choices(node: ast.FunctionDef) -> dict[str, tuple[Any, ...]]:
-    """What `Literal["a", "b"]`, `Criterion` and `Scope` in the signature allow; `| None` may follow."""
+    """The values that `Literal["a", "b"]`, `Criterion` and `Scope` in the signature allow; `| None` may follow."""
     found: dict[str, tuple[Any, ...]] = {}
     for arg in node.args.kwonlyargs:
         for part in ast.walk(arg.annotation) if arg.annotation else ():
@@ -183,7 +183,7 @@ def _choices(node: ast.FunctionDef) -> dict[str, tuple[Any, ...]]:
 
 @cache
 def criteria() -> tuple[str, ...]:
-    """What may rank: the functions of (view, group) in pruning/criteria.py, and magnitude for single weights."""
+    """The criteria: functions of (view, group) in pruning/criteria.py, and magnitude for single weights."""
     tree = ast.parse((HERE / "pruning" / "criteria.py").read_text())
     functions = (node for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"))
     return ("magnitude", *(f.name for f in functions if [a.arg for a in f.args.args[:2]] == ["view", "group"]))

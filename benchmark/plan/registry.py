@@ -19,13 +19,13 @@ def method(
     architecture: str = "",
     implied: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Callable[[F], F]:
-    """`removes`: the kinds of target it can meet. Raise `version` when it comes to mean another thing.
+    """`removes`: the kinds of target it can meet. Raise `version` when its meaning changes.
 
     `variants`: named sets of options. `start`: the option that says which share of the epochs a
     dense parent is trained for; `run.start_from_dense()` takes over its weights. `architecture`: the
-    option that names the method whose widths `run.architecture()` gives. `implied`: of an option that came
-    later, what it was for each kind of target before it existed. At that value it is not written into a cell,
-    so cells of before keep their ids.
+    option that names the method whose widths `run.architecture()` gives. `implied`: for an option that was
+    added later, the value that held for each kind of target before. At that value it is not written into a cell,
+    so older cells keep their ids.
     """
     return _keep(
         removes=frozenset(removes),
@@ -38,12 +38,12 @@ def method(
 
 
 def model(*, input: tuple[int, int, int], classes: int) -> Callable[[F], F]:
-    """`input` and `classes`: what the network is counted at when no data set is named."""
+    """`input` and `classes`: used to count the network when no data set is named."""
     return _keep(input=input, classes=classes)
 
 
 def dataset(*, shape: tuple[int, int, int] | None = None, classes: int | None = None) -> Callable[[F], F]:
-    """None where only the files can tell."""
+    """None where only the files show it."""
     return _keep(shape=shape, classes=classes)
 
 

@@ -1,8 +1,8 @@
 """Which files a method's file imports from its own folder. Reads text, imports nothing.
 
-All of them count to its code (code.py), so an edit of a helper makes a record stale. Only relative
+All of them belong to its code (code.py), so an edit of a helper makes a record stale. Only relative
 imports are followed: `from .helper import x`, `from . import helper`. An absolute import of a file
-that lies in the same folder would run code that nobody hashed, so it is refused.
+in the same folder would run code that is not hashed, so it is refused.
 """
 
 import ast
@@ -71,7 +71,7 @@ def _relative(node: ast.ImportFrom, path: Path, folder: Path) -> Iterator[Path]:
 
 
 def _packages(base: Path, folder: Path) -> Iterator[Path]:
-    """The file that runs when a package is entered. The folder's own is not run (discovery.py), or imports nothing."""
+    """The files that run when a package is imported. The folder's own is not run (discovery.py) or imports nothing."""
     if base != folder and (base / "__init__.py").is_file():
         yield base / "__init__.py"
 
@@ -90,7 +90,7 @@ def _check_absolute(name: list[str], node: ast.stmt, path: Path, folder: Path) -
 
 
 def _installed(name: str, folder: Path) -> bool:
-    """Is the name found outside of the folder?"""
+    """Whether the name is found outside of the folder."""
     if name in sys.stdlib_module_names:
         return True
     spec = PathFinder.find_spec(name)

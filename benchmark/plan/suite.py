@@ -1,4 +1,4 @@
-"""A suite's cells: which tables there are, and which cells make them up.
+"""A suite's cells: which tables it has, and which cells are in them.
 
 suite.toml ──▶ read() ──▶ Suite ──▶ plan() ──▶ [Planned(cell, table, …), …]
 """
@@ -21,7 +21,7 @@ Entry = tuple[Method, str, list[Remove | None]]  # a method, its label, what it 
 
 @dataclass(frozen=True)
 class Planned:
-    """A cell and the place it takes in a table."""
+    """A cell and its place in a table."""
 
     cell: Cell
     table: str
@@ -42,7 +42,7 @@ MOST_SEEDS = 100_000
 
 
 def plan(suite: Suite, tier: str = "full", only: str = "") -> list[Planned]:
-    """Every cell of every table, in the order of the file; one entry for each place in a table."""
+    """Every cell of every table, in the order of the file. There is one entry for each place in a table."""
     if tier not in TIERS:
         raise UnknownName("tier", tier, TIERS)
     if tier == "small" and suite.file.small is None:
@@ -59,7 +59,7 @@ def plan(suite: Suite, tier: str = "full", only: str = "") -> list[Planned]:
     chosen = [p for p in everything if all(_value(p, key) in values for key, values in wanted.items())]
     if not chosen:
         raise UserError(
-            f"{suite.path.name}: {f'--only {only}: ' if only else ''}none of its {len(everything)} cells fits"
+            f"{suite.path.name}: {f'--only {only}: ' if only else ''}none of its {len(everything)} cells matches"
         )
     return chosen
 
@@ -94,7 +94,7 @@ def _plan_table(suite: Suite, index: int, table: Table, tier: str) -> Iterator[P
     discovery.pick("data set", data, discovery.datasets(), where / "data")
     small = suite.file.small if tier == "small" else None
     if small:
-        size = recipe.size if "resized_crop" in recipe.augment else None  # else as the images come
+        size = recipe.size if "resized_crop" in recipe.augment else None  # else the size of the images
         recipe = recipe.model_copy(update={"epoch_images": small.epoch_images, "size": size})
     if recipe.epoch_images and recipe.batch > recipe.epoch_images:
         raise UserError(f"{where / 'recipe'}batch {recipe.batch} is larger than an epoch of {recipe.epoch_images}")
@@ -106,7 +106,7 @@ def _plan_table(suite: Suite, index: int, table: Table, tier: str) -> Iterator[P
             methods.append(_method(suite, entry, table, where / "methods"))
     labels = [(label, remove) for _, label, removes in methods for remove in removes]
     if twice := [label for label, remove in labels if labels.count((label, remove)) > 1]:
-        raise UserError(f"{where / 'methods'}{twice[0]} stands twice in one table")
+        raise UserError(f"{where / 'methods'}{twice[0]} is twice in one table; give one a label with `as`")
     models = table.models
     if small:  # two models may share a small one
         models = {small.models.get(m, m): small.floors.get(small.models.get(m, m), f) for m, f in models.items()}
@@ -125,7 +125,7 @@ def _plan_table(suite: Suite, index: int, table: Table, tier: str) -> Iterator[P
 def with_parents(
     cell: Cell, methods: list[Entry], methods_from: tuple[Path, ...], where: object = ""
 ) -> tuple[Cell, tuple[Cell, ...]]:
-    """The cell with its parents' ids in it, and those parents, theirs first. Its method's file says what it needs."""
+    """The cell with its parents' ids in it, and its parents (theirs first). The method's file says which it needs."""
     found = discovery.pick("method", cell.method.name, discovery.methods(methods_from), where)
     facts, kind = found.facts, cell.remove.kind if cell.remove else ""
     config = discovery.written(found, cell.method.config, kind)
@@ -152,10 +152,10 @@ def with_parents(
 
 
 def _of(name: str, methods: list[Entry], methods_from: tuple[Path, ...], where: object) -> Method:
-    """The method that another is about: by its label in this table, by its name, or as its file has it."""
+    """The method that `of` means: by its label in this table, by its name, or with its file's defaults."""
     for fits in ([m for m, label, _ in methods if label == name], [m for m, _, _ in methods if m.name == name]):
         if len(fits) > 1:
-            raise UserError(f"{where}of = {name!r}: several rows are; give the one meant a label with `as`")
+            raise UserError(f"{where}of = {name!r}: several rows match; give the one meant a label with `as`")
         if fits:
             return fits[0]
     return configured(name, {}, methods_from, where)[0]
@@ -166,11 +166,11 @@ def _dense() -> Method:
 
 
 def _with_guests(suite: Suite, table: Table, where: Where) -> list[str | dict[str, JsonValue]]:
-    """The table's methods; an entry "*" stands for those of the folders given by --methods that meet its targets."""
+    """The table's methods. An entry "*" means those of the folders given by --methods that meet its targets."""
     if GUESTS not in table.methods:
         return table.methods
     if table.track != "matched":
-        raise UserError(f'{where}"{GUESTS}" in a published table: it holds the methods of its paper alone')
+        raise UserError(f'{where}"{GUESTS}" in a published table: such a table holds only the methods of its paper')
     own, named = discovery.methods(), {m if isinstance(m, str) else m.get("name") for m in table.methods}
     guests = [
         name
@@ -181,13 +181,13 @@ def _with_guests(suite: Suite, table: Table, where: Where) -> list[str | dict[st
 
 
 def unused(suite: Suite, planned: Iterable[Planned]) -> list[Path]:
-    """Folders of --methods of which the suite uses no method."""
+    """Folders of --methods that have no method the suite uses."""
     used = {cell.method.name for p in planned for cell in (*p.parents, p.cell)}
     return [folder for folder in suite.methods_from if not any(name in used for name in discovery.guests(folder))]
 
 
 def _method(suite: Suite, entry: str | dict[str, JsonValue], table: Table, where: Where) -> Entry:
-    """One entry of `methods`: a name, or a name with options; and what of the table's targets it meets."""
+    """One entry of `methods`: a name, or a name with options. Also, which of the table's targets it meets."""
     given: dict[str, JsonValue] = {"name": entry} if isinstance(entry, str) else dict(entry)
     name = given.pop("name", None)
     if not isinstance(name, str):
@@ -206,14 +206,14 @@ def _method(suite: Suite, entry: str | dict[str, JsonValue], table: Table, where
         )
     removes: list[Remove | None] = [Remove(kind=k, amount=a) for k, amounts in table.remove.items() for a in amounts]
     if not removes:
-        raise UserError(f"{where}{name}: the table says nothing of what to remove")
+        raise UserError(f"{where}{name}: the table does not say what to remove; add `remove`")
     return method, label, removes
 
 
 def configured(
     name: str, given: dict[str, JsonValue], methods_from: tuple[Path, ...], where: object = ""
 ) -> tuple[Method, str]:
-    """A method with all its options resolved, and its label. An option left at None was not asked for."""
+    """A method with all its options resolved, and its label. An option left at None is left out."""
     found = discovery.pick("method", name, discovery.methods(methods_from), where)
     variants = found.facts.get("variants", {})
     variant = given.pop("variant", "") if variants else ""
@@ -239,7 +239,7 @@ ONLY = ("table", "method", "model", "data", "seed", "amount")
 
 
 def _only(text: str) -> dict[str, set[str]]:
-    """`method=agp+one_cycle,seed=0-2` -> what each key may be."""
+    """`method=agp+one_cycle,seed=0-2` -> the values that each key allows."""
     wanted: dict[str, set[str]] = {}
     for part in filter(None, text.split(",")):
         key, equals, values = part.partition("=")
@@ -276,7 +276,7 @@ def _same_kind(value: object, default: object) -> bool:
 
 
 def _like(value: Any, default: Any) -> JsonValue:
-    """12 and 12.0 are one setting where the default is a float; tuples are lists in JSON."""
+    """If the default is a float, 12 and 12.0 are one setting. Tuples are lists in JSON."""
     if isinstance(default, float) and isinstance(value, int):
         return float(value)
     return list(value) if isinstance(value, tuple) else value

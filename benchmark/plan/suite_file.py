@@ -1,4 +1,4 @@
-"""The TOML file of a suite, read and validated: file, line and the nearest known name in every error."""
+"""The TOML file of a suite, read and validated. Every error names file, line and the nearest known name."""
 
 import tomllib
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ Seeds = str | list[int]
 
 
 class Small(Spec):
-    """The tier a CPU can afford: smaller models, smaller epochs, the paper's epoch numbers."""
+    """The tier that a CPU can afford: smaller models, smaller epochs, as many epochs as in the paper."""
 
-    epoch_images: Annotated[int, Field(gt=0)]  # training images an epoch, drawn anew each time
-    models: dict[str, str] = {}  # model of the full tier -> the smaller one that stands for it
+    epoch_images: Annotated[int, Field(gt=0)]  # training images per epoch, drawn again for each epoch
+    models: dict[str, str] = {}  # model of the full tier -> the smaller one that replaces it
     floors: dict[str, float] = {}  # model -> the accuracy that its dense network must reach in this tier
 
 
@@ -30,18 +30,18 @@ class Table(Spec):
     name: Annotated[str, Field(pattern=r"^[\w.+-]+$")]  # of its files too: letters, digits, . + -
     recipe: str  # the name of a recipe of this file
     track: Literal["matched", "published"] = "matched"  # matched: one recipe for all. published: a paper's own
-    paper: str = ""  # of a `published` table: how the names of its paper's files begin in baselines/reported
+    paper: str = ""  # of a `published` table: the beginning of the names of its paper's files in baselines/reported
     models: dict[str, float]  # model -> the accuracy (%) that its dense network must reach
-    methods: list[str | dict[str, JsonValue]]  # a name, or { name = …, as = …, OPTION = … }; "*": every method that can
-    remove: dict[Kind, list[Amount]] = {}  # weights, macs, params or channels = the shares that go
+    methods: list[str | dict[str, JsonValue]]  # a name, or { name = …, as = …, OPTION = … }; "*": those of --methods
+    remove: dict[Kind, list[Amount]] = {}  # weights, macs, params or channels = the shares to remove
     data: str | None = None  # another data set than the file's
     seeds: Seeds | None = None  # other seeds than the file's
-    gpus: Annotated[int, Field(gt=0)] = 1  # processes that train each cell together, a device each
+    gpus: Annotated[int, Field(gt=0)] = 1  # processes that train each cell together, one device each
     about: str = ""  # one sentence: what the table is for
 
 
 class Slurm(Spec):
-    """What to ask of a cluster. No time: by class, from what like runs took."""
+    """What to ask of a cluster. Without a time: estimated per class, from what similar runs took."""
 
     partition: str | None = None
     account: str | None = None
@@ -56,9 +56,9 @@ class Slurm(Spec):
 class SuiteFile(Spec):
     about: str  # one sentence: what the suite shows
     data: str  # a data set of `prunebench show datasets`; folder:NAME, shards:NAME
-    seeds: Seeds  # of every table that names none
-    threads: Annotated[int, Field(gt=0)] | None = None  # CPU threads of a cell, where --threads says nothing
-    smoke: bool = False  # small cells, each checked by itself within a measured tolerance; else seeds against seeds
+    seeds: Seeds  # for tables that name none
+    threads: Annotated[int, Field(gt=0)] | None = None  # CPU threads of a cell, without --threads
+    smoke: bool = False  # each (small) cell is checked by itself, within a measured tolerance; else seeds against seeds
     recipe: dict[str, dict[str, JsonValue]]  # [recipe.NAME]; `like = "OTHER"` starts from another one
     table: list[Table]
     small: Small | None = None  # what `--tier small` changes
@@ -77,7 +77,7 @@ class Suite:
 
 @dataclass
 class Where:
-    """Names a place in the suite file, for an error."""
+    """A place in the suite file, to name in an error."""
 
     path: Path
     text: str
@@ -107,7 +107,7 @@ def read(name: str, sets: tuple[str, ...] = (), methods_from: tuple[Path, ...] =
         raise UserError(f"{path.name}: not UTF-8 text: {error}") from None
     try:
         raw = tomllib.loads(text)
-    except ValueError as error:  # a number of thousands of digits too
+    except ValueError as error:  # also for a number of thousands of digits
         raise UserError(f"{path.name}: not TOML: {error}") from None
     except RecursionError:
         raise UserError(f"{path.name}: its values are nested too deeply") from None
@@ -136,9 +136,9 @@ def _recipe(key: str, recipes: dict[str, dict[str, JsonValue]], where: Where, be
 def _inherit(
     key: str, recipes: dict[str, dict[str, JsonValue]], where: Where, below: tuple[str, ...]
 ) -> dict[str, JsonValue]:
-    """`like = "other"` starts from that recipe; another optimizer replaces the inherited one."""
+    """`like = "other"` starts from that recipe. An optimizer given here replaces the inherited one."""
     if key in below:
-        raise UserError(f"{where / 'recipe' / key / 'like'}recipes follow each other in a circle: {' → '.join(below)}")
+        raise UserError(f"{where / 'recipe' / key / 'like'}recipes inherit in a circle: {' → '.join(below)}")
     own = dict(recipes[key])
     like = own.pop("like", None)
     if like is None:
@@ -155,7 +155,7 @@ def _validate(shape: type[M], raw: dict[str, Any], where: Where) -> M:
     try:
         return shape.model_validate_json(canonical(raw))
     except ValidationError as error:
-        first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")  # a typo explains what is missing
+        first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")  # a typo may be why a key is missing
         at = where
         for key in first["loc"]:
             at = at / key
@@ -164,14 +164,14 @@ def _validate(shape: type[M], raw: dict[str, Any], where: Where) -> M:
             raise UnknownName("key", str(first["loc"][-1]), known, str(at)) from None
         name = ".".join(str(k) for k in first["loc"]) or "it"
         raise UserError(f"{at}{name}: {first['msg']}") from None
-    except (ValueError, TypeError) as error:  # a date, a NaN: TOML knows values that JSON does not
+    except (ValueError, TypeError) as error:  # a date, a NaN: TOML has values that JSON has not
         raise UserError(f"{where}{error}") from None
     except RecursionError:
         raise UserError(f"{where}its values are nested too deeply") from None
 
 
 def _fields(shape: Any, loc: tuple[int | str, ...]) -> list[str]:
-    """The keys that would have been known at `loc`."""
+    """The keys that are known at `loc`."""
     for key in loc:
         if isinstance(shape, type) and issubclass(shape, BaseModel):
             shape = shape.model_fields[str(key)].annotation if key in shape.model_fields else shape

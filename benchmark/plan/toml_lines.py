@@ -1,4 +1,4 @@
-"""The line of a TOML file where a key stands. tomllib keeps no positions; an error needs one."""
+"""The line of a key in a TOML file. tomllib keeps no positions, and errors need one."""
 
 import re
 

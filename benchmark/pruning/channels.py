@@ -1,4 +1,4 @@
-"""A network's channels, from dense to now: the groups, what they cost, which of them are left."""
+"""A network's channels, from dense to now: the groups, their costs, and which channels are left."""
 
 from torch import nn
 
@@ -9,7 +9,7 @@ from benchmark.pruning.groups import Groups, find_groups, shrunk
 
 
 class Channels:
-    """Keeps the books of a network's cuts; the tensors are cut by whoever owns them."""
+    """Records a network's cuts. The caller cuts the tensors."""
 
     def __init__(self, dense: nn.Module, shape: tuple[int, int, int], classes: int, model: str = "the network") -> None:
         self.model = model
@@ -24,11 +24,11 @@ class Channels:
 
     @property
     def kept(self) -> cuts.Kept:
-        """All cuts so far as one, in the numbers of the dense network."""
+        """All cuts so far as one cut, with the channel numbers of the dense network."""
         return {name: list(group.ids) for name, group in self.groups.items()}
 
     def cut(self, network: nn.Module, kept: cuts.Kept) -> list[cuts.Slices]:
-        """Enter a cut into the books and say how to slice the network's tensors for it."""
+        """Record a cut, and return how to slice the network's tensors for it."""
         cuts.check(self.groups, kept, self.model)
         parts = cuts.slices(network, self.groups, kept)
         self.groups = shrunk(self.groups, kept)

@@ -1,11 +1,11 @@
-"""What a network costs as a closed form in the widths of its groups: nothing is built, copied or run.
+"""The cost of a network as a closed form in the widths of its groups: nothing is built, copied or run.
 
-Every layer's count is a constant times how many positions are left along each dimension of its
-weight, and those are sums over the groups that lie there:
+A layer's count is a constant times the positions left along each dimension of its weight. These are
+sums over the groups in that dimension:
 
     macs("blocks.0.conv2") = 9·32·32 × out(conv1's group) × in(blocks.0.conv1's group)
 
-so the cost of any choice of channels is exact integer arithmetic.
+So the cost of any choice of channels is exact integer arithmetic.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from benchmark.pruning.groups import NORMS, Group, Groups, is_attention
 
 ALL_OPERATIONS = "macs, biases, norms, activations, pools"
 Widths = Mapping[str, int]
-Span = tuple[int, tuple[tuple[str, int], ...]]  # positions of no group, (group, positions a channel) …
+Span = tuple[int, tuple[tuple[str, int], ...]]  # positions of no group, (group, positions per channel) …
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Costs:
     """MACs (or all operations), parameters or channels of a network, dense or cut, from its groups' widths."""
 
     def __init__(self, network: nn.Module, groups: Groups, shape: tuple[int, int, int]) -> None:
-        """`network` and `groups` as they are before any cut."""
+        """Give `network` and `groups` as they are before any cut."""
         spans = _spans(network, groups)
         macs = _macs(network, spans, shape)
         terms = {
@@ -61,11 +61,11 @@ class Costs:
         return self._fixed[kind] + sum(term.at(widths) for term in self._terms[kind])
 
     def removed(self, kind: str, widths: Widths) -> float:
-        """The share of the dense network's that is gone."""
+        """The share of the dense network's cost that is gone."""
         return 1 - self.count(kind, widths) / self.dense[kind]
 
     def saved(self, kind: str, widths: dict[str, int], group: str, channels: int) -> int:
-        """What the next cut of `channels` out of `group` saves; only the layers that it touches are looked at."""
+        """What cutting `channels` more out of `group` saves. Only the layers that this touches are counted."""
         terms = self._touched[kind][group]
         before = sum(term.at(widths) for term in terms)
         widths[group] -= channels
@@ -83,7 +83,7 @@ def _is_in(group: str, term: Term) -> bool:
 
 
 def _spans(network: nn.Module, groups: Groups) -> dict[str, list[Span]]:
-    """Tensor -> how each of its dimensions is made up."""
+    """Tensor -> the groups that make up each of its dimensions."""
     parts: dict[tuple[str, int], list[tuple[str, int]]] = {}
     for group in groups.values():
         for member in group.members:
@@ -98,13 +98,13 @@ def _spans(network: nn.Module, groups: Groups) -> dict[str, list[Span]]:
 
 
 def _macs(network: nn.Module, spans: dict[str, list[Span]], shape: tuple[int, int, int]) -> list[Term]:
-    """Each layer's dense count, divided by the positions of its weight that it is made of."""
+    """Each layer's dense count, divided by the number of positions of its weight."""
     terms = []
     sizes = {path: tensor.shape for path, tensor in tensors(network)}
     for name, macs in macs_by_layer(network, shape).items():
         path, dims = f"{name}.weight", slice(0, 2)
         if name.endswith(".products") and is_attention(network.get_submodule(name.removesuffix(".products"))):
-            path, dims = f"{name.removesuffix('.products')}.proj.weight", slice(1, 2)  # they grow with the heads alone
+            path, dims = f"{name.removesuffix('.products')}.proj.weight", slice(1, 2)  # they grow only with the heads
         if path not in sizes:
             terms.append(Term(macs, ((1, ()),)))  # a layer that no group can touch
             continue
@@ -118,8 +118,8 @@ def _macs(network: nn.Module, spans: dict[str, list[Span]], shape: tuple[int, in
 def _other_operations(
     network: nn.Module, spans: dict[str, list[Span]], shape: tuple[int, int, int]
 ) -> list[Term] | None:
-    """One addition a number of a layer with a bias, two operations a number that is normalised, one of each activation
-    and pooling that is a module. None where what such a module sees belongs to no single layer."""
+    """Operations per number: one for a bias, two in a normalisation, one in an activation or pooling module.
+    None where the input of such a module belongs to no single layer."""
     terms = []
     if (modules := activations_and_pools(network, shape)) is None:
         return None

@@ -1,8 +1,8 @@
 """How much a network computes: multiply-accumulates of one image, by several counters.
 
 `macs` is the canonical one: convolutions, linear layers and attention products; no bias, no
-normalisation, no activation. Counted at the operator level under the math attention kernel with
-the fast path off, because otherwise attention vanishes on a CPU (pytorch#195460).
+normalisation, no activation. It is counted at the operator level, under the math attention kernel with
+the fast path off. Otherwise attention is not counted on a CPU (pytorch#195460).
 """
 
 import copy
@@ -18,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 Shape = tuple[int, int, int]
-Watch = Callable[[str, Any, Tensor, Any], None]  # a layer's name, itself, what came in and what went out
+Watch = Callable[[str, Any, Tensor, Any], None]  # a layer's name, the layer, its input and its output
 
 
 def macs(network: nn.Module, shape: Shape) -> int:
@@ -31,7 +31,7 @@ def macs(network: nn.Module, shape: Shape) -> int:
 
 
 def macs_by_layer(network: nn.Module, shape: Shape) -> dict[str, int]:
-    """The closed form, from the shapes that pass each layer. Attention products under `<module>.products`."""
+    """The closed form, from the shapes at each layer. Attention products are under `<module>.products`."""
     found: Counter[str] = Counter()
 
     def conv(name: str, m: nn.Conv2d, images: Tensor, out: Tensor) -> None:
@@ -65,7 +65,7 @@ def macs_by_layer(network: nn.Module, shape: Shape) -> dict[str, int]:
 
 
 def places_by_layer(network: nn.Module, kinds: tuple[type[nn.Module], ...], shape: Shape) -> dict[str, int]:
-    """How many numbers a layer of these kinds gives for each of its channels."""
+    """How many numbers each layer of these kinds outputs per channel."""
     found: Counter[str] = Counter()
 
     def places(name: str, module: nn.Module, images: Tensor, out: Tensor) -> None:
@@ -81,8 +81,8 @@ POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d)
 
 
 def activations_and_pools(network: nn.Module, shape: Shape) -> list[tuple[str, int]] | None:
-    """Of each activation that is a module the numbers it gives, of each pooling those it takes, a channel of the layer
-    before it, with that layer. None where one follows no single layer: where the channels of several are joined."""
+    """(layer, numbers per channel of it) for each activation module (its outputs) and pooling module (its inputs) after
+    that layer. None if one follows no single layer, because the channels of several are joined."""
     found: list[tuple[str, int]] = []
     before, channels, joined = "", 0, False
 
@@ -106,7 +106,7 @@ def activations_and_pools(network: nn.Module, shape: Shape) -> list[tuple[str, i
 
 
 def _watch(network: nn.Module, shape: Shape, of: Callable[[nn.Module], Watch | None]) -> None:
-    """Send one image through and show each layer's watcher its name, itself, what came in and what went out."""
+    """Send one image through. Give each layer's watcher its name, the layer, its input and its output."""
 
     def hook(name: str, watch: Watch) -> Callable[[nn.Module, tuple[Tensor, ...], Any], None]:
         return lambda module, args, out: watch(name, module, args[0], out)
@@ -126,7 +126,7 @@ def macs_closed_form(network: nn.Module, shape: Shape) -> int:
 
 
 def macs_nonzero(network: nn.Module, shape: Shape) -> int:
-    """The canonical count with zero weights skipped, to the nearest integer."""
+    """The canonical count without zero weights, to the nearest integer."""
     weights = {n: m.weight for n, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
 
     def share(name: str) -> float:
@@ -153,7 +153,7 @@ def macs_tp(network: nn.Module, shape: Shape) -> int:
 
 
 def macs_thop(network: nn.Module, shape: Shape) -> int:
-    """thop's; blind to functional attention."""
+    """thop's count. It does not see functional attention."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # thop still imports distutils
         import thop
@@ -183,7 +183,7 @@ def _one(network: nn.Module, shape: Shape) -> Tensor:
 
 @contextmanager
 def _still(network: nn.Module) -> Iterator[None]:
-    """Counting changes nothing: evaluation mode inside, the old mode and fast path after."""
+    """Counting changes nothing: evaluation mode inside; the old mode and fast path again afterwards."""
     training, fastpath = network.training, torch.backends.mha.get_fastpath_enabled()
     network.eval()
     torch.backends.mha.set_fastpath_enabled(False)

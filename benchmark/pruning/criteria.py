@@ -1,7 +1,7 @@
-"""How much a channel matters: small pure functions of what a search may see, one score a channel.
+"""How much a channel matters: small pure functions of what a search may see, one score per channel.
 
 Each takes (view, group). `out` members are the layers that make the group's channels, `in` those
-that read them. Channels of different groups compare only after a normalisation, which is always
+that read them. Channels of different groups can be compared only after a normalisation, which is always
 named: `scores(view, by="l2", normalise="mean")`.
 """
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 Criterion = str  # the name of one of the functions below
 Score = Callable[["View", Group], Tensor]
-TAYLOR = "taylor "  # what its buffers' names begin with
+TAYLOR = "taylor "  # prefix of its buffers' names
 
 
 def l1(view: "View", group: Group) -> Tensor:
-    """Mean size of the weights of the filters that make the channel (Li et al. 2017)."""
+    """Mean absolute value of the weights of the filters that make the channel (Li et al. 2017)."""
     return _mean([row.abs().mean(1) for row in _rows(view, group, "out")])
 
 
@@ -49,7 +49,7 @@ def fpgm(view: "View", group: Group) -> Tensor:
 
 
 def bn_scale(view: "View", group: Group) -> Tensor:
-    """Size of the normalisation's scale (Liu et al. 2017); filters' l2 where a group has none."""
+    """Absolute value of the normalisation's scale (Liu et al. 2017); l2 of the filters if the group has none."""
     rows = _rows(view, group, "norm")
     return _mean([row.abs().mean(1) for row in rows]) if rows else l2(view, group)
 
@@ -63,7 +63,7 @@ def taylor(view: "View", group: Group) -> Tensor:
 
 
 def lamp(view: "View", group: Group) -> Tensor:
-    """A filter's square as its share of all squares not below it (Lee et al. 2021): each group's best has 1."""
+    """A filter's square divided by the sum of all squares not below it (Lee et al. 2021). Each group's best has 1."""
     squares = l2(view, group).square()
     order = squares.sort(stable=True)
     tail = order.values.flip(0).cumsum(0).flip(0)
@@ -98,12 +98,12 @@ NORMALISE: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def usual(by: str) -> str:
-    """How a global ranking makes a criterion's scores comparable: LAMP's are shares already."""
+    """The normalisation that a global ranking uses for a criterion. LAMP's scores are shares already."""
     return "none" if by == "lamp" else "mean"
 
 
 def share_by_then(score: Tensor, group: Group) -> Tensor:
-    """In place of each score, the share of the dense group that is gone once the channel goes, lowest first.
+    """For each channel, the share of the dense group that is gone once it is removed, lowest score first.
 
     A walk up these numbers takes the same share of every group: a local ranking.
     """
@@ -123,7 +123,7 @@ def scores(view: "View", by: str, normalise: str = "none") -> dict[str, Tensor]:
 
 
 def _rows(view: "View", group: Group, *sides: Side) -> list[Tensor]:
-    """The weights of the group's members, one row a channel."""
+    """The weights of the group's members, one row per channel."""
     return [rows_of(view.weights, member) for member in group.weights(*sides)]
 
 

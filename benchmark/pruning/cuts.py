@@ -1,7 +1,7 @@
 """A cut: the channels that stay in each group, as plain lists. Applied to a network in place.
 
-Every tensor is sliced once, by all groups together; the layers' own numbers (out_channels, heads, …)
-are then read off their tensors. Nothing is touched before the whole cut has been found possible.
+Every tensor is sliced once, for all groups together. The layers' own numbers (out_channels, heads, …)
+are then set from their tensors. Nothing is changed before the whole cut is known to be possible.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ Kept = dict[str, list[int]]  # group -> the channels that stay, in order
 
 @dataclass(frozen=True)
 class Slices:
-    """Of one tensor: which positions stay, dimension by dimension."""
+    """The positions of one tensor that stay, dimension by dimension."""
 
     path: str
     keep: dict[int, Tensor]
@@ -31,7 +31,7 @@ class Slices:
 
 
 def check(groups: Groups, kept: Kept, model: str = "the network") -> None:
-    """One clear line for a cut that does not fit."""
+    """Refuse a cut that does not fit, with one line."""
     for name, channels in kept.items():
         if name not in groups:
             raise UnknownName(f"channel group of {model}", name, groups)
@@ -56,7 +56,7 @@ def slices(network: nn.Module, groups: Groups, kept: Kept) -> list[Slices]:
 
 
 def apply(network: nn.Module, cut: Iterable[Slices]) -> dict[nn.Parameter, nn.Parameter]:
-    """Slice the tensors and put the layers' numbers right; old parameter -> new parameter."""
+    """Slice the tensors and correct the layers' numbers. Returns old parameter -> new parameter."""
     replaced: dict[nn.Parameter, nn.Parameter] = {}
     for part in cut:
         layer, _, name = part.path.rpartition(".")
@@ -74,7 +74,7 @@ def apply(network: nn.Module, cut: Iterable[Slices]) -> dict[nn.Parameter, nn.Pa
 
 
 def _renumber(module: Any) -> None:
-    """A layer's numbers follow from its tensors."""
+    """Set a layer's numbers from its tensors."""
     if isinstance(module, nn.Conv2d):
         out, slices = module.weight.shape[:2]
         if module.groups == module.in_channels == module.out_channels:

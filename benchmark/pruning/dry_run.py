@@ -1,6 +1,6 @@
-"""Before anything is trained: whether this suite can count, train and cut a network at all.
+"""Checks before any training whether this suite can count, train and cut a network.
 
-A copy goes once forward and back, loses some channels of every group, and goes forward and back again.
+A copy does one forward and backward pass, loses some channels of every group, and does another.
 What fails here would otherwise fail, or count wrongly, after hours of training.
 """
 
@@ -18,16 +18,16 @@ from benchmark.errors import UserError
 from benchmark.pruning import count, cuts
 from benchmark.pruning.channels import Channels
 
-SHARE = 0.25  # of each group's channels; at least one goes, and one stays
-TRACE_SECONDS = 60  # of this process's own time, so that a busy machine refuses nothing
+SHARE = 0.25  # of each group's channels; at least one is removed, and one stays
+TRACE_SECONDS = 60  # of this process's own CPU time, so that a busy machine refuses nothing
 
 
 def checked(
     network: nn.Module, shape: count.Shape, classes: int, model: str, *, cuts_channels: bool
 ) -> Channels | None:
-    """Refuse, in one line, a network that cannot be counted, trained or cut here. `network` stays as it is.
+    """Refuse, in one line, a network that cannot be counted, trained or cut here. `network` is not changed.
 
-    Its channels come back, if the cell cuts any."""
+    Returns its channels, if the cell cuts any."""
     trial = copy.deepcopy(network).train()
     with _refused(f"{model}: one step of training fails"):
         _step(trial, shape)
@@ -61,7 +61,7 @@ def _try_a_cut(trial: nn.Module, channels: Channels, shape: count.Shape) -> None
 
 
 def _step(network: nn.Module, shape: count.Shape) -> None:
-    """Forward and back, of two made-up images. The random state of the process stays as it was."""
+    """A forward and backward pass of two made-up images. The random state of the process is not changed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         device = next(network.parameters()).device
@@ -70,13 +70,13 @@ def _step(network: nn.Module, shape: count.Shape) -> None:
 
 @contextmanager
 def _refused(what: str) -> Iterator[None]:
-    """Whatever a library says of a network that it cannot handle, told in one line."""
+    """Turn any library's error about a network that it cannot handle into one line."""
     try:
         with _limited():
             yield
     except UserError:
         raise
-    except Exception as error:  # any library's own, by any name
+    except Exception as error:  # libraries raise errors of many types
         said = str(error).strip().partition("\n")[0]
         raise UserError(f"{what} ({type(error).__name__}{': ' if said else ''}{said})") from error
 
@@ -87,7 +87,7 @@ class _TooLong(Exception):
 
 @contextmanager
 def _limited() -> Iterator[None]:
-    """At most so many seconds of computing. Signals reach the main thread alone; elsewhere there is no limit."""
+    """Allow TRACE_SECONDS of computing. Signals reach only the main thread; in others there is no limit."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

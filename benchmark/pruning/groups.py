@@ -1,18 +1,18 @@
 """Channel groups: which channels of which tensors can only go together.
 
 Removing one output channel of a convolution removes its batch-norm entries, an input slice of every
-layer that reads it and, across residual connections, the same channel of other convolutions. Who
-is coupled to whom is found by Torch-Pruning's dependency graph; what leaves this file is plain data,
-so that the library can be swapped:
+layer that reads it and, across residual connections, the same channel of other convolutions.
+Torch-Pruning's dependency graph finds which are coupled. What leaves this file is plain data,
+so that the library can be replaced:
 
     Group("blocks.0.conv1", width 16)
         blocks.0.conv1.weight, dim 0, channel c at c          made here ("out")
         blocks.0.bn1.weight, dim 0, ...                       passed through ("norm")
         blocks.0.conv2.weight, dim 1, ...                     read there ("in")
 
-Protected are the classifier's outputs (linear or convolutional: nobody reads them), and groups whose
-channels nobody makes (an image's own) or could not be laid out without gaps or overlaps (padding
-shortcuts, layers that nobody here knows how to slice).
+Three things are protected: the classifier's outputs (linear or convolutional: no layer reads them),
+groups whose channels no layer makes (the image's), and groups that would have gaps or overlaps
+(padding shortcuts, layers that this file cannot slice).
 """
 
 import warnings
@@ -33,7 +33,7 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm)
 
 @dataclass(frozen=True)
 class Member:
-    """Where the channels of a group lie along one dimension of one tensor."""
+    """Where the channels of a group are along one dimension of one tensor."""
 
     layer: str
     tensor: str  # of the layer: weight, bias, running_mean, ...
@@ -47,19 +47,19 @@ class Member:
 
     @cached_property
     def index(self) -> Tensor | None:
-        """Positions, channel after channel; None where channel c lies at c."""
+        """Positions, channel after channel; None if channel c is at c."""
         flat = [place for places in self.places for place in places]
         return None if flat == list(range(len(self.places))) else torch.tensor(flat)
 
     def rows(self, tensor: Tensor) -> Tensor:
-        """The tensor as one row a channel, holding all that belongs to it."""
+        """The tensor with one row per channel, which holds all that belongs to it."""
         front = tensor.movedim(self.dim, 0)
         if self.index is not None:
             front = front[self.index.to(tensor.device)]
         return front.reshape(len(self.places), -1)
 
     def spread(self, values: Tensor, like: Tensor) -> Tensor:
-        """One value a channel, laid along `dim` so that it multiplies `like`; 1 where the group has no say."""
+        """One value per channel, laid out along `dim` to multiply `like`; 1 at positions outside the group."""
         along = torch.ones(like.shape[self.dim], dtype=values.dtype, device=values.device)
         places = torch.arange(len(values), device=values.device) if self.index is None else self.index.to(values.device)
         along[places] = values.repeat_interleave(len(self.places[0]))
@@ -70,10 +70,10 @@ class Member:
 class Group:
     name: str  # the first layer that makes its channels
     members: tuple[Member, ...]
-    ids: tuple[int, ...]  # the channels there still are, by their number in the dense network
-    dense: int  # how many there were
+    ids: tuple[int, ...]  # the channels that are left, by their number in the dense network
+    dense: int  # how many there were in the dense network
     rank: int = 0  # its place in the trace, which goes from the output back
-    heads: bool = False  # its channels are attention heads, many rows each
+    heads: bool = False  # its channels are attention heads, of many rows each
 
     @property
     def width(self) -> int:
@@ -88,7 +88,7 @@ Groups = dict[str, Group]
 
 
 def find_groups(network: nn.Module, shape: tuple[int, int, int], classes: int) -> Groups:
-    """The groups of a dense network, in the order of their layers. The network comes back as it was."""
+    """The groups of a dense network, in the order of their layers. The network is not changed."""
     modules = dict(network.named_modules())
     found: list[Group] = []
     for rank, items in enumerate(_traced(network, shape)):
@@ -108,7 +108,7 @@ def find_groups(network: nn.Module, shape: tuple[int, int, int], classes: int) -
 
 
 def shrunk(groups: Groups, kept: dict[str, list[int]]) -> Groups:
-    """The groups after a cut: the same members, their places closed up."""
+    """The groups after a cut: the same members, with their places renumbered."""
     gone = positions_gone(groups, kept)
     return {
         name: replace(
@@ -152,7 +152,7 @@ def _traced(network: nn.Module, shape: tuple[int, int, int]) -> Iterable[list[It
     import torch_pruning as tp
 
     class Whole(tp.BasePruningFunc):  # type: ignore[misc]
-        """Attention as one layer, as wide on both sides as the embedding; its heads are a group of their own."""
+        """Attention as one layer, as wide as the embedding on both sides. Its heads are a group of their own."""
 
         def prune_out_channels(self, layer: nn.Module, idxs: list[int]) -> nn.Module:
             raise NotImplementedError("cuts are made in cuts.py")
@@ -207,7 +207,7 @@ def _members(network: nn.Module, modules: dict[str, nn.Module], name: str, out: 
     def at(tensor: str, dim: int, side: Side, where: Places = places, layer: str = name) -> Member:
         return Member(layer, tensor, dim, where, side)
 
-    if module is None:  # a parameter of its own: a token, a position embedding; its last dimension is the embedding
+    if module is None:  # a parameter alone: a token, a position embedding; its last dimension is the embedding
         layer, _, tensor = name.rpartition(".")
         return [at(tensor, network.get_parameter(name).dim() - 1, "norm", layer=layer)]
     if isinstance(module, NORMS):
@@ -222,7 +222,7 @@ def _members(network: nn.Module, modules: dict[str, nn.Module], name: str, out: 
             return [at(tensor, 0, "out") for tensor in _tensors(module)]
         slices = module.in_channels // module.groups if isinstance(module, nn.Conv2d) else module.in_features
         return [at("weight", 1, "in", tuple(tuple(p % slices for p in mine) for mine in places))]
-    return [at("?", 0, "norm")]  # nobody knows how to slice it
+    return [at("?", 0, "norm")]  # this file cannot slice it
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:
@@ -230,7 +230,7 @@ def _tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 def is_attention(module: nn.Module) -> bool:
-    """timm's: queries, keys and values in one linear layer."""
+    """Whether it is timm's attention: queries, keys and values in one linear layer."""
     usual = all(hasattr(module, name) for name in ("qkv", "proj", "num_heads", "head_dim"))
     return usual and getattr(module, "gate", None) is None and isinstance(getattr(module, "norm", None), nn.Identity)
 
@@ -246,7 +246,7 @@ def _heads(name: str, module: Any, rank: int) -> Group:
 
 
 def _aligned(group: Group, modules: dict[str, nn.Module]) -> Group:
-    """Beside a grouped convolution a channel goes with its fellows, one in each of the convolution's groups."""
+    """Next to a grouped convolution, channels are removed together: one from each of the convolution's groups."""
     layers = [modules.get(member.layer) for member in group.members]
     parts = lcm(*(m.groups for m in layers if isinstance(m, nn.Conv2d) and not is_depthwise(m)))
     if parts == 1:
@@ -261,12 +261,12 @@ def _aligned(group: Group, modules: dict[str, nn.Module]) -> Group:
 
 
 def is_depthwise(module: nn.Conv2d) -> bool:
-    """Each channel has a filter of its own and passes through."""
+    """Whether each channel has a filter of its own and passes through."""
     return module.groups == module.in_channels == module.out_channels
 
 
 def _without_conflicts(network: nn.Module, groups: list[Group]) -> list[Group]:
-    """Leave out groups that overlap on a tensor or leave gaps: the trace did not understand what is between."""
+    """Leave out groups that overlap on a tensor or leave gaps: the trace did not understand the layers between."""
     sizes = {path: tensor.shape for path, tensor in network.state_dict().items()}
     covered: dict[tuple[str, int], list[int]] = defaultdict(list)
     for group in groups:

@@ -13,8 +13,8 @@ Score = Callable[[str, Tensor], Tensor]
 
 
 def prunable(network: nn.Module) -> dict[str, Tensor]:
-    """The weights that a weight target speaks of: every convolution's, the first included; of a
-    transformer its linear layers' too, all but the classifier's."""
+    """The weights that a weight target counts: those of every convolution, the first included. In a
+    transformer also those of the linear layers, all but the classifier's."""
     layers = {name: m for name, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
     linear = [name for name, m in layers.items() if isinstance(m, nn.Linear)]
     spared = linear[-1:] if any(is_attention(m) for m in network.modules()) else linear
@@ -23,7 +23,7 @@ def prunable(network: nn.Module) -> dict[str, Tensor]:
 
 def nonzeros(network: nn.Module) -> dict[str, int]:
     weights = prunable(network)
-    counts = torch.stack([w.count_nonzero() for w in weights.values()]).tolist()  # a GPU is waited for once
+    counts = torch.stack([w.count_nonzero() for w in weights.values()]).tolist()  # waits for a GPU once
     return dict(zip(weights, counts, strict=True))
 
 
@@ -38,9 +38,9 @@ def magnitude(name: str, weight: Tensor) -> Tensor:
 
 @torch.no_grad()
 def zero_lowest(network: nn.Module, share: float, score: Score = magnitude, scope: Scope = "local") -> None:
-    """The `share` of lowest score becomes zero, in every layer alike (local) or over all layers together (global).
+    """Set the `share` of lowest score to zero, in every layer alike (local) or over all layers together (global).
 
-    The count is exact; among equal scores the first go.
+    The count is exact. Among equal scores the first are removed.
     """
     if scope == "global":
         _zero_lowest_of_all(prunable(network), share, score)
@@ -69,7 +69,7 @@ def lowest_one_by_one(scores: list[Tensor], counts: list[int]) -> list[Tensor]:
 
 
 def lowest(scores: Tensor, count: int) -> Tensor:
-    """A mask of the `count` lowest scores; among equals the first go."""
+    """A mask of the `count` lowest scores. Among equal scores the first are taken."""
     flat = scores.flatten()
     threshold = flat.kthvalue(count).values
     below, equal = flat < threshold, flat == threshold
@@ -77,8 +77,8 @@ def lowest(scores: Tensor, count: int) -> Tensor:
 
 
 def lowest_at_once(scores: list[Tensor], counts: list[int]) -> list[Tensor]:
-    """The same masks, by one sort over all layers: a GPU takes as long for a small tensor as for all of them, and
-    its kthvalue may give any of several equal places. It is never waited for."""
+    """The same masks, by one sort over all layers. A GPU takes as long for a small tensor as for all of them, and
+    its kthvalue may return any of several equal places. Nothing here waits for the GPU."""
     sizes = [each.numel() for each in scores]
     device, total = scores[0].device, sum(sizes)
     numbers = torch.tensor([sizes, [0, *accumulate(sizes)][:-1], counts])
@@ -87,23 +87,23 @@ def lowest_at_once(scores: list[Tensor], counts: list[int]) -> list[Tensor]:
     keys = (layers << 32) + _ordered(torch.cat([each.flatten() for each in scores]))  # by layer, then by score
     in_order = keys.sort().values
     threshold = in_order[starts + count - 1]
-    equals = count - (torch.searchsorted(in_order, threshold) - starts)  # so many of those at the threshold go
+    equals = count - (torch.searchsorted(in_order, threshold) - starts)  # how many at the threshold are removed
     equal = keys == threshold[layers]
     nth = equal.cumsum(0)
-    before = nth[starts] - equal[starts].long()  # those of the layers before
+    before = nth[starts] - equal[starts].long()  # those of earlier layers
     gone = (keys < threshold[layers]) | (equal & (nth - before[layers] <= equals[layers]))
     return [mask.view(each.shape) for mask, each in zip(gone.split(sizes), scores, strict=True)]
 
 
 def _ordered(scores: Tensor) -> Tensor:
-    """Whole numbers in the order of these floats: their bits, the lower ones of negatives turned round."""
+    """Whole numbers in the order of these floats: their bits, with the lower bits of negatives inverted."""
     bits = (scores + 0.0).view(torch.int32).long()  # -0.0 is 0.0
     return torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
 
 
 @torch.no_grad()
 def hold_zeros(network: nn.Module) -> None:
-    """Removed weights get no gradient, so nothing but the ranking can bring one back."""
+    """Removed weights get no gradient, so only the ranking can bring one back."""
     for weight in prunable(network).values():
         if weight.grad is not None:
             weight.grad *= weight != 0

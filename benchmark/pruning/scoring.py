@@ -1,13 +1,13 @@
 """The loss of many candidate cuts on a few images, exactly, without making a single cut.
 
-A cut network computes what the uncut one does with the gone channels silent wherever they are read.
-So each candidate is the network with some inputs of some layers set to zero, and
+A cut network computes the same as the uncut one with the removed channels set to zero where they are read.
+So each candidate is the network with some inputs of some layers set to zero:
 
-- what comes before the first such layer is the same for all: it runs once, its values are kept;
-- candidates of one group differ in activations only: they are stacked along the batch;
-- candidates that silence the same channels are one;
-- batch norm is folded into the convolutions, and in bf16 the pass is cheap: whoever comes near the
-  best is scored again in fp32, so the choice is the one that fp32 makes.
+- What comes before the first such layer is the same for all. It runs once, and its values are kept.
+- Candidates of one group differ only in activations. They are stacked along the batch.
+- Candidates that silence the same channels are scored once.
+- Batch norm is folded into the convolutions. The pass in bf16 is cheap; candidates near the best are
+  scored again in fp32, so the choice is the one that fp32 makes.
 """
 
 import copy
@@ -23,14 +23,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from benchmark.pruning.count import macs_by_layer
 from benchmark.pruning.groups import Group, Groups, Member, is_attention
 
-Gone = tuple[str, tuple[int, ...]]  # a group, and the channels of it that a candidate silences
+Gone = tuple[str, tuple[int, ...]]  # a group, and its channels that a candidate silences
 GIB = 2**30
-ROWS = {"cpu": 512, "cuda": 8192}  # images at a time, all candidates together: what fits a cache, what fills a GPU
-AGAIN = 3  # the best few are always scored twice in bf16: they say how far it is off
+ROWS = {"cpu": 512, "cuda": 8192}  # images at a time, over all candidates: what fits into a cache, what fills a GPU
+AGAIN = 3  # so many of the best are always scored in fp32 too: they show the error of bf16
 
 
 def can_be_silenced(network: nn.Module, group: Group) -> bool:
-    """A layer norm looks at all channels together: with some silent it computes another thing than without them."""
+    """Not if a layer norm normalises the group: it uses all channels together, so silent is not the same as cut."""
     layers = dict(network.named_modules())
     return not any(isinstance(layers.get(member.layer), nn.LayerNorm | nn.GroupNorm) for member in group.members)
 
@@ -46,8 +46,8 @@ def losses(
     bf16: bool = False,
     memory: float = 4 * GIB,
 ) -> tuple[dict[Gone, float], int]:
-    """Mean cross-entropy of each candidate, and how many MACs that took."""
-    memory = max(memory - images.numel() * images.element_size(), memory / 4)  # they lie there all the while
+    """The mean cross-entropy of each candidate, and the MACs that computing it took."""
+    memory = max(memory - images.numel() * images.element_size(), memory / 4)  # the images stay in memory
     shape = (images.shape[1], images.shape[2], images.shape[3])
     exact = Program(network, groups, torch.float32, shape, memory)
     if not bf16:
@@ -100,7 +100,7 @@ class Program:
     # ---- one pass ------------------------------------------------------------------------------
 
     def _whole(self, images: Tensor, starts: dict[str, int]) -> dict[fx.Node, Any]:
-        """Run all of it once and keep what a later start will want."""
+        """Run all of it once and keep the values that a later start needs."""
         needed = {node for start in starts.values() for node in self._live(start)}
         runner = fx.Interpreter(self.module, garbage_collect_values=False)
         runner.args_iter = iter([images])
@@ -115,7 +115,7 @@ class Program:
         return kept
 
     def _rest(self, start: int, values: dict[fx.Node, Any], few: list[Gone], labels: Tensor) -> list[float]:
-        """From `start` on, for some candidates stacked: the sum of each one's losses."""
+        """Run from `start` on, for some stacked candidates: the sum of the losses of each."""
         count = len(few)
         runner = fx.Interpreter(self.module)
         runner.env = {node: _stacked(values[node], count, len(labels)) for node in self._live(start)}
@@ -157,7 +157,7 @@ class Program:
     # ---- where things are ----------------------------------------------------------------------
 
     def _step(self, member: Member) -> int:
-        """The step that reads here: the layer itself, or the whole (attention) that it is a part of."""
+        """The step that reads here: the layer itself, or the attention that it is a part of."""
         return next(
             place
             for place, node in enumerate(self.steps)
@@ -165,7 +165,7 @@ class Program:
         )
 
     def _live(self, start: int) -> list[fx.Node]:
-        """What was computed before `start` and is used from there on."""
+        """The values computed before `start` and used after it."""
         return [node for node in self.steps[:start] if node.op != "output" and self._last_use(node) >= start]
 
     def _last_use(self, node: fx.Node) -> int:
@@ -175,7 +175,7 @@ class Program:
         return self._uses[node]
 
     def _sizes(self, images: Tensor, starts: dict[str, int]) -> tuple[int, int]:
-        """Images at once and candidates stacked, so that kept values and a pass fit into the memory allowed."""
+        """How many images at once and how many stacked candidates fit into the memory allowed, kept values included."""
         runner = fx.Interpreter(self.module, garbage_collect_values=False)
         runner.args_iter = iter([images[:1].to(self.dtype)])
         size = {}
@@ -190,14 +190,14 @@ class Program:
 
 
 def _macs_of(step: fx.Node, layers: dict[str, int]) -> int:
-    """Of one image, of this step: a layer's, or those of all layers within it."""
+    """The MACs of this step for one image: a layer's, or those of all layers within it."""
     if step.op != "call_module":
         return 0
     return sum(macs for name, macs in layers.items() if f"{name}.".startswith(f"{step.target}."))
 
 
 def _stacked(value: Any, count: int, images: int) -> Any:
-    """Once for each candidate, where it is one of each image; anything else is shared."""
+    """Repeat a value for each candidate if it has a row per image. Anything else is shared."""
     by_image = torch.is_tensor(value) and value.dim() > 1 and len(value) == images
     return torch.cat([value] * count) if by_image and count > 1 else value
 
@@ -211,14 +211,14 @@ def _in_parts(items: list[Gone], size: int) -> Iterator[list[Gone]]:
 
 
 class _Tracer(fx.Tracer):
-    """Down to layers; attention and timm's own layers stay whole."""
+    """Traces down to layers; attention and timm's own layers stay whole."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return is_attention(m) or not list(m.children()) or type(m).__module__.startswith("timm.layers")
 
 
 def _unrolled(network: nn.Module) -> fx.GraphModule:
-    """A copy in evaluation mode, batch norm folded in, nothing done in place: kept values stay what they were."""
+    """A copy in evaluation mode, batch norm folded in. Nothing is done in place, so kept values stay valid."""
     whole = copy.deepcopy(network).eval()
     module = fx.GraphModule(whole, _Tracer().trace(whole))
     for node in module.graph.nodes:
@@ -247,7 +247,7 @@ def _unrolled(network: nn.Module) -> fx.GraphModule:
 
 
 def _spends(node: fx.Node, value: fx.Node) -> bool:
-    """Nobody else wants this value, and no start can lie between it and here: it may be overwritten."""
+    """Whether this value may be overwritten: no other step uses it, and no start is between it and this node."""
     return list(value.users) == [node] and value.next is node and value.op != "placeholder"
 
 

@@ -1,8 +1,8 @@
 """From scores to a cut that meets its target: rank all channels and walk up the ranking.
 
-The last cut of a run skips what overshoots, so that it lands on its target. An earlier one stops there and
-leaves the rest of its budget to the next: the budget of one epoch of many is smaller than one channel of a
-dear group, and skipping would remove cheap channels whatever their score.
+The last cut of a run skips channels that overshoot, so that it lands on its target. An earlier cut stops at
+the first one and leaves the rest of its budget to the next. The budget of one of many epochs is smaller than one
+channel of an expensive group, so skipping would remove cheap channels whatever their score.
 """
 
 from collections.abc import Mapping
@@ -16,26 +16,26 @@ from benchmark.pruning.costs import Costs, widths_of
 from benchmark.pruning.cuts import Kept
 from benchmark.pruning.groups import Group, Groups
 
-CAP = 0.75  # the share of a group that may go, unless a method says otherwise
-NEAR = 0.005  # half a point: as near as a target has to be met
+CAP = 0.75  # the share of a group that may be removed, unless a method sets another
+NEAR = 0.005  # half a point: how near to its target a cut must end
 
 
 @dataclass
 class Walk:
-    """Channels taken away one after the other, each only if the target is not overshot by it."""
+    """Removes channels one after the other, each only if it does not overshoot the target."""
 
     costs: Costs
     kind: str
     budget: int  # what may still be saved
     widths: dict[str, int]
     least: Mapping[str, int]
-    blocks: Mapping[str, int]  # channels that go together
+    blocks: Mapping[str, int]  # channels that are removed together
     gone: dict[str, list[int]] = field(default_factory=dict)
     waiting: dict[str, list[int]] = field(default_factory=dict)
 
     def offer(self, group: str, channel: int) -> bool:
-        """Whether the budget allowed it. With blocks of 8 channels wait until eight (or what makes the width a
-        multiple) can go together."""
+        """Whether the budget allowed it. With blocks of 8, channels wait until eight (or as many as make the width a
+        multiple) can be removed together."""
         waiting = self.waiting.setdefault(group, [])
         waiting.append(channel)
         wanted = self.widths[group] % self.blocks[group] or self.blocks[group]
@@ -51,7 +51,7 @@ class Walk:
         return True
 
     def land(self, order: list[tuple[str, int]]) -> None:
-        """At the end one single channel more, where overshooting by it comes nearer than stopping short."""
+        """At the end remove one channel more, if overshooting by it comes nearer than stopping short."""
         best: tuple[int, str, int] | None = None
         for group, channel in order:
             if self.blocks[group] > 1 or channel in self.gone.get(group, ()) or self.widths[group] <= self.least[group]:
@@ -82,12 +82,12 @@ def choose(
 ) -> Kept:
     """The channels to keep so that `amount` of the dense network's `kind` is gone, lowest scores first.
 
-    The `last` cut comes as near to the amount as it can; any other ends below it, at the first channel in the
+    The `last` cut comes as near to the amount as it can. Any other ends below it, at the first channel in the
     ranking that would overshoot.
 
-    Ties go by the order of the groups, then of the channels. No group loses more than `cap` of its
-    dense width; with `round_to` widths are multiples of it (heads are wholes already). Only groups
-    that lose something are in the answer.
+    Ties are broken by the order of the groups, then of the channels. No group loses more than `cap` of its
+    dense width. With `round_to`, widths are multiples of it (heads are not affected). The answer holds only
+    groups that lose something.
     """
     now = widths_of(groups)
     blocks, least = _limits(groups, cap, round_to)
@@ -106,14 +106,14 @@ def choose(
 
 
 def check_reach(groups: Groups, costs: Costs, kind: str, amount: float, *, cap: float = CAP, round_to: int = 1) -> None:
-    """Before anything is trained: refuse a target that no cut within these limits can come near."""
+    """Refuse, before any training, a target that no cut within these limits can come near."""
     _, least = _limits(groups, cap, round_to)
     if amount - (most := costs.removed(kind, least)) > NEAR:
         raise _out_of_reach(kind, amount, most, cap, round_to)
 
 
 def _limits(groups: Groups, cap: float, round_to: int) -> tuple[dict[str, int], dict[str, int]]:
-    """Channels that go together, and what must stay, group by group."""
+    """For each group: how many channels are removed together, and how many must stay."""
     if not 0 <= cap <= 1:
         raise UserError(f"cap = {cap:g}: the share of a group that may go, between 0 and 1")
     if round_to < 1:
@@ -137,6 +137,6 @@ def ranking(groups: Groups, scores: Mapping[str, Tensor]) -> list[tuple[str, int
 
 
 def least_width(group: Group, cap: float, round_to: int = 1) -> int:
-    """What must stay of a group: by the cap, rounded up to whole blocks, and never nothing."""
+    """How many channels of a group must stay: by the cap, rounded up to whole blocks, and at least one."""
     stay = max(1, group.dense - int(cap * group.dense + 1e-9))
     return min(group.dense, -(-stay // round_to) * round_to)

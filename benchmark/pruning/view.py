@@ -1,4 +1,4 @@
-"""What a method's search may look at. It looks and changes nothing; test images are out of its reach."""
+"""What a method's search may look at. A search changes nothing and cannot reach test images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from benchmark.pruning.targets import CAP, choose
 
 @dataclass(frozen=True)
 class View:
-    """The network in evaluation mode, its groups, training images, a method's buffers, seeded chance."""
+    """The network in evaluation mode, its groups, training images, a method's buffers, seeded random numbers."""
 
     network: nn.Module
     draw: Callable[[int, bool], tuple[Tensor, Tensor]]
@@ -28,23 +28,23 @@ class View:
     channels: Channels | None
     buffers: dict[str, Tensor]
     kind: str  # of the cell's target: macs, params or channels
-    bf16: bool = False  # does the recipe train in bf16, and is that faster here?
+    bf16: bool = False  # whether the recipe trains in bf16 and that is faster here
     spend: Callable[[int], None] = lambda macs: None
 
     def images(self, count: int, *, augmented: bool = False) -> tuple[Tensor, Tensor]:
-        """Training images, drawn by the seed: the same at every ask of a run."""
+        """Training images, drawn by the seed: the same at every call in a run."""
         return self.draw(count, augmented)
 
     def losses(
         self, candidates: Sequence[Gone], images: tuple[Tensor, Tensor], *, memory: float = 4 * GIB
     ) -> dict[Gone, float]:
-        """The loss that each candidate, a group and the channels of it that go, would leave; nothing is cut."""
+        """The loss after each candidate cut, which is a group and the channels to remove from it. Nothing is cut."""
         found, macs = losses(self.network, self.groups, candidates, *images, bf16=self.bf16, memory=memory)
         self.spend(macs)
         return found
 
     def can_be_silenced(self, group: Group) -> bool:
-        """Whether the group's channels can be scored by silencing them: not where a layer norm looks at all at once."""
+        """Whether the group's channels can be scored by silencing them. They cannot if a layer norm normalises them."""
         return can_be_silenced(self.network, group)
 
     @property
@@ -59,15 +59,15 @@ class View:
     def lowest(
         self, scores: Mapping[str, Tensor], amount: float, *, cap: float = CAP, round_to: int = 1, last: bool = True
     ) -> Kept:
-        """What to keep so that `amount` of the dense network (in the cell's unit) is gone, lowest scores first.
+        """The channels to keep so that `amount` of the dense network (in the cell's unit) is gone, lowest scores first.
 
-        A cut that another one follows is not the `last`: it stops at the first channel that would overshoot.
+        Give `last=False` for a cut that another one follows: it stops at the first channel that would overshoot.
         """
         channels = self._channels()
         return choose(channels.groups, channels.costs, scores, self.kind, amount, cap=cap, round_to=round_to, last=last)
 
     def counting_all(self) -> "View":
-        """The same look, but MACs include biases, norms, and activation and pooling modules, as in some papers."""
+        """The same view, but MACs include biases, norms, and activation and pooling modules, as in some papers."""
         if self.kind != "macs":
             return self
         if ALL_OPERATIONS not in self._channels().costs.dense:
@@ -76,7 +76,7 @@ class View:
 
     @property
     def removed(self) -> float:
-        """The share gone already, in the cell's unit."""
+        """The share that is gone already, in the cell's unit."""
         return self.removed_by({})
 
     def removed_by(self, kept: Kept) -> float:
@@ -86,12 +86,12 @@ class View:
         return channels.costs.removed(self.kind, widths)
 
     def share_of_one(self, group: str) -> float:
-        """Which share of the dense network's MACs its first cut channel of this group saves."""
+        """The share of the dense network's MACs that removing the first channel of this group saves."""
         costs = self._channels().costs
         return costs.saved("macs", dict(costs.dense_widths), group, 1) / costs.dense["macs"]
 
     def macs_per_channel(self, group: str) -> float:
-        """What a channel of the group costs on average, while all others stay; in MACs, or as `counting_all` counts."""
+        """The mean cost of a channel of the group while all others stay, in MACs or as `counting_all` counts."""
         channels = self._channels()
         widths = channels.widths
         others = widths[group] - 1
@@ -99,9 +99,9 @@ class View:
         return channels.costs.saved(kind, widths, group, others) / others if others else 0.0
 
     def gradients(self, count: int) -> dict[str, Tensor]:
-        """Of the loss on `count` training images, in training mode; the running statistics stay as they are.
+        """Gradients of the loss on `count` training images, in training mode. The running statistics are not changed.
 
-        Batch norm looks at all images at once, so they are one batch, and it has to fit into memory.
+        Batch norm uses all images at once, so they are one batch, which must fit into memory.
         """
         images, labels = self.images(count)
         buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}

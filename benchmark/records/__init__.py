@@ -1,4 +1,4 @@
-"""What is written down of a run, and what is made of it: records, their store, code hashes, rows of tables.
+"""What is recorded of a run, and what is made from it: records, their store, code hashes, rows of tables.
 
 May import plan; needs no torch.
 """

@@ -1,9 +1,9 @@
 """Which code ran: hashes of what can change a number, over the syntax tree without docstrings.
 
-Comments, docstrings and layout do not count; neither do reports, launchers or the command line.
-Two codes whose golden cells end in equal weights are entered as equal (`prunebench golden`), so a
-change that changes no number does not make every record stale.
-The dump below is our own because `ast.dump` prints differently from one Python to the next.
+Comments, docstrings, layout, reports, launchers and the command line do not count.
+Two versions whose golden cells end in equal weights can be entered as equal (`prunebench golden`), so that
+a change that changes no number does not make every record stale.
+The dump below is our own because `ast.dump` differs between Python versions.
 """
 
 import ast
@@ -39,16 +39,16 @@ class Code(Spec):
     data: str
     commit: str = ""
     dirty: bool = False
-    version: str = ""  # of this package; records of before it was noted have none
+    version: str = ""  # of this package; older records have none
     LATER = ("version",)
 
     @property
     def meaning(self) -> tuple[str, ...]:
-        """The hash of each part, or the oldest one that was shown to be equal to it."""
+        """The hash of each part, or the oldest hash that was shown to be equal to it."""
         return _meaning(self.engine, self.method, self.model, self.data)
 
     def same(self, other: "Code") -> bool:
-        """Equal in all that can change a number; the commit may differ."""
+        """Equal in everything that can change a number. The commit may differ."""
         return self.meaning == other.meaning
 
 
@@ -128,7 +128,7 @@ def _bare(tree: ast.Module) -> ast.Module:
 
 
 def _dump(node: Any, into: list[str]) -> list[str]:
-    """Every field that is set: fields that newer Pythons add stay unset in older code."""
+    """Every field that is set. Fields that newer Pythons add are not set in older code."""
     if isinstance(node, ast.AST):
         into.append(f"({type(node).__name__}")
         for name in node._fields:
@@ -150,18 +150,18 @@ def _dump(node: Any, into: list[str]) -> list[str]:
 
 @cache
 def _tracked(path: Path) -> bool:
-    """A file of somebody's own folder is in no commit of this repository."""
+    """False for a file outside the repository, which is in no commit of it."""
     return path.is_relative_to(ROOT) and bool(_git("ls-files", str(path)))
 
 
 def _git(*arguments: str) -> str:
-    """Empty where there is no git, or no checkout of this project: a record says so by an empty commit."""
+    """Empty without git or without a checkout of this project. The record then has an empty commit."""
     return _asked(*arguments) if _is_own_checkout() else ""
 
 
 @cache
 def _is_own_checkout() -> bool:
-    """An installed package may lie somewhere inside another repository, whose commits say nothing about it."""
+    """An installed package may be inside another repository, whose commits say nothing about it."""
     top = _asked("rev-parse", "--show-toplevel")
     return bool(top) and Path(top).resolve() == ROOT
 

@@ -1,4 +1,4 @@
-"""What a reader must know of a row before using its numbers."""
+"""What a reader must know about a row before using its numbers."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from benchmark.records.store import Stored
 
 TOLERANCE = 0.005  # how far from its target a network may end, in shares
 
-# What to call each part of a record's conditions, in the order of `rows.conditions`.
+# The name of each part of a record's conditions, in the order of `rows.conditions`.
 CONDITIONS = ("device", "mode", "images", "engine code", "model code", "data code")
 
 
 @dataclass(frozen=True)
 class Flag:
-    """Code asks for the name, which never changes. The text is for people."""
+    """Code uses the name, which never changes. The text is for people."""
 
     name: str
     text: str
@@ -28,15 +28,15 @@ class Flag:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the flags of a row are made from."""
+    """The facts that the flags of a row are made from."""
 
     places: list[Planned]
     records: list[Stored]
     dense: list[Stored]
     timed: tuple[Stored, ...]
     diverged: int
-    left_out: bool  # a newer record is not used
-    unlike: str  # in which conditions the row differs from its block
+    left_out: bool  # there is a newer record that is not used
+    unlike: str  # the conditions in which the row differs from its block
 
 
 def flags_of(row: Facts) -> tuple[Flag, ...]:
@@ -77,21 +77,21 @@ def flags_of(row: Facts) -> tuple[Flag, ...]:
 
 
 def reached(records: Collection[Stored]) -> str:
-    """The share that is really gone, from the least to the most where seeds differ."""
+    """The share that is really gone: from the least to the most, if seeds differ."""
     shares = [100 * s.record.network.removed for s in records]
     ends = dict.fromkeys(f"{share:.1f}" for share in (min(shares, default=0.0), max(shares, default=0.0)))
     return f"{' to '.join(ends)} %"
 
 
 def unlike(mine: tuple[str, ...], block: tuple[str, ...]) -> str:
-    """In which conditions two differ, in words."""
+    """The conditions in which two rows differ, in words."""
     differs = [name for name, one, other in zip(CONDITIONS, mine, block, strict=True) if one != other]
     told = {"device": f"device ({mine[0]})", "mode": f"mode ({mine[1]})"}
     return _list([told.get(name, name) for name in differs])
 
 
 def copied(records: Iterable[Stored]) -> str:
-    """Seeds that share one network's weights, as two seeds never do; empty where all differ."""
+    """Seeds that have equal weights, which two real seeds never have. Empty if all differ."""
     seeds: dict[str, set[int]] = {}
     for s in records:
         seeds.setdefault(s.record.network.weights_hash, set()).add(s.record.seed)
@@ -99,7 +99,7 @@ def copied(records: Iterable[Stored]) -> str:
 
 
 def _beyond(record: Record) -> float:
-    """How much more than asked is gone."""
+    """How much more was removed than was asked."""
     return record.network.removed - record.cell.remove.amount if record.cell.remove else 0.0
 
 

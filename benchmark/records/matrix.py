@@ -17,7 +17,7 @@ State = Literal["done", "pending", "stale", "blocked"]
 
 @dataclass
 class Entry:
-    """A cell of the matrix, once, however many tables it stands in."""
+    """A cell of the matrix: one entry, even if it is in several tables."""
 
     id: str
     cell: Cell
@@ -25,8 +25,8 @@ class Entry:
     why: str = ""
     hours: float | None = None
     basis: str = ""
-    label: str = ""  # what its tables call it, where that is not the method's name
-    seen: tuple[str, ...] = ()  # its records when this was found out; one that comes later is another launch's
+    label: str = ""  # its label in its tables, if that is not the method's name
+    seen: tuple[str, ...] = ()  # its records at this moment; a later one is from another launch
 
     @property
     def name(self) -> str:
@@ -80,7 +80,7 @@ def _state(
 def _recorded(
     cell: Cell, found: list[Stored], store: Store, device: str, mode: str, methods_from: tuple[Path, ...]
 ) -> tuple[State, str] | None:
-    """What the records of a cell make of it; None where it has none that was run as asked."""
+    """The state of a cell by its records; None if none of them was run as asked."""
     fitting = [s for s in found if _fits(s.record, device, mode)]
     if not fitting:
         return None
@@ -94,7 +94,7 @@ def _recorded(
 def as_asked(
     cell: Cell, store: Store, device: str, mode: str, methods_from: tuple[Path, ...], besides: tuple[str, ...]
 ) -> Stored | None:
-    """The newest finished record of the current code, run as asked, `besides` those that were not enough."""
+    """The newest finished record of the current code that was run as asked, without those in `besides`."""
     fitting = [s for s in store.of(cell.id) if s.content not in besides and _fits(s.record, device, mode)]
     code = code_of(cell, methods_from) if fitting else None
     ours = [s for s in fitting if code and s.record.code.same(code)]
@@ -102,7 +102,7 @@ def as_asked(
 
 
 def _parents_are_current(record: Record, store: Store, methods_from: tuple[Path, ...]) -> bool:
-    """A child is as old as its parents; where the parent's record is not at hand the child's word is taken."""
+    """A child is stale if its parent is. Without the parent's record the child counts as current."""
     for role, content in record.parents.items():
         parents = [s.record for s in store.of(record.cell.parents[role]) if s.content == content]
         if parents and not parents[0].code.same(code_of(parents[0].cell, methods_from)):
@@ -111,7 +111,7 @@ def _parents_are_current(record: Record, store: Store, methods_from: tuple[Path,
 
 
 def _needs_weights(start: Entry, store: Store) -> None:
-    """A record published without its weights is no start for anything: the parent runs again."""
+    """Nothing can start from a record published without weights, so the parent runs again."""
     kept = (store.weights(s.record.network.weights_hash).is_file() for s in store.of(start.id))
     if start.state == "done" and not any(kept):
         start.state, start.why = "pending", "its weights were not kept, and others start from them"

@@ -1,7 +1,7 @@
-"""A record: what one finished run says. Immutable JSON; its file is named by the hash of its bytes.
+"""A record: the result of one finished run. Immutable JSON; its file is named by the hash of its bytes.
 
 It answers seven questions: what was asked, what came out, which network, at what cost, along which
-path, how, and by which code. What is long (curves, journal, per-image bits) lies in a compressed
+path, how, and by which code. Long parts (curves, journal, per-image bits) are in a compressed
 side file that the record names by its hash.
 """
 
@@ -14,12 +14,12 @@ from benchmark.plan.cell import Cell, Spec
 from benchmark.records.code import Code
 
 FORMAT = 1
-INPUT_BOUND = 0.1  # of the training, spent waiting for images
+INPUT_BOUND = 0.1  # the share of the training that was spent waiting for images
 
 
 Percent = Annotated[float, Field(ge=0, le=100)]
-Count = Annotated[int, Field(ge=0, le=10**24)]  # with room above the MACs of any training, and below what overflows
-Size = Annotated[int, Field(gt=0, le=10**24)]  # what others are divided by
+Count = Annotated[int, Field(ge=0, le=10**24)]  # above the MACs of any training, and below an overflow
+Size = Annotated[int, Field(gt=0, le=10**24)]  # a divisor
 Hours = Annotated[float, Field(ge=0, le=1e9)]
 Milliseconds = Annotated[float, Field(ge=0, le=1e9)]
 Latencies = dict[str, tuple[Milliseconds, Annotated[float, Field(ge=0, le=1e9)]]]  # of a pass: median, quartile range
@@ -33,7 +33,7 @@ class Outcome(Spec):
     mean_class: Percent
     n: Count
     validation: Percent | None
-    best_top1: Percent  # best on test, for comparison with papers that report it; never a headline
+    best_top1: Percent  # best on test, to compare with papers that report it; never the headline
     best_epoch: Count
     epochs_trained: Count
     diverged_at: Count | None = None
@@ -54,7 +54,7 @@ class Network(Spec):
 
 
 class Cost(Spec):
-    """Hours by what they went into. `lost`: work a killed attempt had done since its last checkpoint."""
+    """Hours by their use. `lost`: work that a killed attempt had done since its last checkpoint."""
 
     train: Hours
     search: Hours
@@ -66,9 +66,9 @@ class Cost(Spec):
     search_macs: Count = 0
     pretrain_macs: Count = 0  # of the parent that it started from, search included
     peak_memory: Count  # bytes
-    waiting: Hours = 0.0  # of training and recovering: for images that were not decoded yet
-    decoding: Hours = 0.0  # beside them: what the decoders, all at work, needed for the images of training
-    decoded: Count = 0  # those images; 0 where all of them lie in memory
+    waiting: Hours = 0.0  # of training and recovery: waiting for images that were not decoded yet
+    decoding: Hours = 0.0  # at the same time: what all decoders together needed for the training images
+    decoded: Count = 0  # how many images that was; 0 if all are in memory
     LATER = ("pretrain_macs", "waiting", "decoding", "decoded")
 
     @property
@@ -77,14 +77,14 @@ class Cost(Spec):
 
     @property
     def rates(self) -> tuple[float, float] | None:
-        """Images a second of a device: what its decoders can do, and what its network can do."""
+        """Images a second per device: the rate of its decoders, and the rate of its network."""
         if not self.decoded or not self.decoding:
             return None
         return self.decoded / self.decoding / 3600, self.decoded / (self.train + self.recover - self.waiting) / 3600
 
     @property
     def inputs(self) -> str:
-        """The same for people; empty where images lie in memory."""
+        """The same for people; empty if images are in memory."""
         if not (rates := self.rates):
             return ""
         loader, network = (f"{rate:,.{0 if rate >= 10 else 1}f}" for rate in rates)
@@ -111,7 +111,7 @@ class How(Spec):
 
     @property
     def conditions(self) -> tuple[str, str, str]:
-        """Two runs of a cell compare at all only where these are equal."""
+        """Two runs of a cell can be compared only where these are equal."""
         return self.device, self.mode, self.data_hash
 
 
@@ -143,8 +143,8 @@ class Record(Spec):
     how: How
     code: Code
     finished: str
-    parents: dict[str, str] = {}  # role -> the record that it was
-    notes: dict[str, JsonValue] = {}  # what the method noted last under each name, where it is a single value
+    parents: dict[str, str] = {}  # role -> its record
+    notes: dict[str, JsonValue] = {}  # the last note under each name, if it is a single value
     LATER = ("parents", "notes")
 
     @model_validator(mode="after")
@@ -162,6 +162,6 @@ Side = dict[str, Any]
 
 
 def path_of(curves: list[dict[str, Any]]) -> str:
-    """The zeros of every layer after every epoch depend on schedule and mask alone, on no processor."""
+    """The hash of the zeros of every layer after every epoch. They depend on schedule and mask alone."""
     zeros = [point["nonzeros"] for point in curves if "nonzeros" in point]
     return digest(zeros)[:12] if zeros else ""

@@ -1,7 +1,7 @@
-"""From records to the rows of a table: one row a (data, model, method, target), a record a seed.
+"""From records to the rows of a table: one row for each (data, model, method, target), one record for each seed.
 
-All derived columns (drop, ratio, shares) are computed here and nowhere typed. Rows hold what the
-records say and nothing of the code or machine at hand, so equal records give equal bytes.
+All derived columns (drop, ratio, shares) are computed here, never typed. Rows hold what the records
+say and nothing of the present code or machine, so equal records give equal bytes.
 """
 
 from collections import Counter
@@ -25,10 +25,10 @@ class Row:
     kind: str
     target: float
     asked: int  # seeds planned
-    records: tuple[Stored, ...]  # one a seed, all of one device, mode, data and code
+    records: tuple[Stored, ...]  # one per seed, all of one device, mode, data and code
     dense: tuple[Stored, ...]  # the reference, under the same conditions
     flags: tuple[Flag, ...]
-    recover_macs: float | None = None  # of recoveries, in the records' training_macs; None where no curve tells
+    recover_macs: float | None = None  # of recoveries, part of training_macs; None if no curve shows them
 
     @property
     def n(self) -> int:
@@ -39,7 +39,7 @@ class Row:
 
     @property
     def unlike(self) -> bool:
-        """Made under other conditions than the rest of its block: it stands there, and compares with nothing."""
+        """Made under other conditions than the rest of its block: it is shown, and compared with nothing."""
         return self.flagged("unlike conditions")
 
     @property
@@ -57,7 +57,7 @@ class Row:
 
     @cached_property
     def std(self) -> float | None:
-        """The sample deviation over seeds; one seed has none."""
+        """The sample deviation over seeds; None for one seed."""
         return stdev(self.values("outcome.top1")) if self.n > 1 else None
 
     @cached_property
@@ -69,7 +69,7 @@ class Row:
 
     @cached_property
     def timed(self) -> tuple[Stored, ...]:
-        """The seeds whose hours were not shared with other runs; all where all were."""
+        """The seeds whose hours were not shared with other runs, or all seeds if all were shared."""
         return timed(self.records)
 
     @cached_property
@@ -81,7 +81,7 @@ class Row:
 
     @cached_property
     def times_dense_hours(self) -> float | None:
-        """Only where all of it ran on one kind of machine, in one way, and had it to itself."""
+        """None unless everything ran alone, on one kind of machine and in one way."""
         dense = timed(self.dense)
         facing = (*self.timed, *dense)
         if not dense or any(s.shared for s in facing) or len({s.timed_on for s in facing}) > 1:
@@ -94,7 +94,7 @@ class Row:
 
     @cached_property
     def times_dense_macs(self) -> float | None:
-        """All that was computed to get there, search and parents included, against the dense network's training."""
+        """Everything that was computed, search and parents included, divided by the dense network's training."""
         if not self.dense:
             return None
         costs = [s.record.cost for s in self.records]
@@ -128,7 +128,7 @@ class Row:
 
     @cached_property
     def reached(self) -> float:
-        """The share that is really gone, in the target's unit."""
+        """The share that was really removed, in the target's unit."""
         return fmean(self.values("network.removed"))
 
     @cached_property
@@ -141,7 +141,7 @@ class Row:
 
     @cached_property
     def params_left(self) -> float:
-        """What was cut is gone; where single weights were removed, those that are zero."""
+        """After a cut, the parameters that remain. For single weights, those that are not zero."""
         networks = [s.record.network for s in self.records]
         left = [n.params if self.kind in CHANNEL_KINDS else n.nonzero for n in networks]
         return fmean([count / n.params_dense for count, n in zip(left, networks, strict=True)])
@@ -161,9 +161,9 @@ def rows_of(planned: list[Planned], store: Store) -> list[Row]:
 
 
 def _rows_of_block(places: list[Planned], found: dict[str, list[Stored]], store: Store) -> list[Row]:
-    """One data set and model: all rows under one condition, so that each may be held against each.
+    """One data set and model: all rows under the same conditions, so that they can be compared.
 
-    A row that has no record under it shows those it has, flagged, beside a dense reference of their own condition.
+    A row without records under these shows those it has, flagged, with a dense reference of their own conditions.
     """
     done = {p.id: [s for s in found[p.id] if s.record.ending == "done"] for p in places}
     prevailing = _prevailing([s for each in done.values() for s in each], conditions)
@@ -189,7 +189,7 @@ def _rows_of_block(places: list[Planned], found: dict[str, list[Stored]], store:
 
 
 def _recover_macs(stored: Stored, store: Store) -> float | None:
-    """An epoch of a recovery costs what its network does, as any other does."""
+    """The MACs of recovery epochs. Such an epoch costs what its network costs, as any other epoch does."""
     if not stored.record.cost.recover:
         return 0.0
     if (side := store.side_or_none(stored)) is None:
@@ -222,14 +222,14 @@ def _method_code(record: Record) -> tuple[str, ...]:
 
 
 def _prevailing(candidates: list[Stored], of: Callable[[Record], tuple[str, ...]]) -> tuple[str, ...] | None:
-    """What most cells share; among equals what the newest record has."""
+    """The conditions that most cells share; in a tie, those of the newest record."""
     cells = Counter(value for value, _ in {(of(s.record), s.record.id) for s in candidates})
     newest = {of(s.record): s.record.finished for s in sorted(candidates, key=lambda s: s.record.finished)}
     return max(cells, key=lambda value: (cells[value], newest[value], value), default=None)
 
 
 def _one_a_seed(candidates: list[Stored]) -> list[Stored]:
-    """Of one method's code, the newest record of each seed."""
+    """The newest record of each seed, all of one method's code."""
     code = _prevailing(candidates, _method_code)
     ordered = sorted(candidates, key=lambda s: (s.record.finished, s.content))
     by_seed = {s.record.seed: s for s in ordered if _method_code(s.record) == code}

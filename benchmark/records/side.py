@@ -1,4 +1,4 @@
-"""The side of a record, opened: unpacked within bounds, and of the shape that tables, pictures and `verify` rely on."""
+"""Opens the side file of a record: unpacked within bounds, in the shape that tables, figures and `verify` rely on."""
 
 import zlib
 from typing import Any
@@ -13,7 +13,7 @@ LARGEST = 256 * 2**20  # bytes unpacked; the largest published side has 0.6 mill
 
 
 class Point(BaseModel):
-    """What a curve must say of an epoch; it may say more."""
+    """What a curve must hold for an epoch. It may hold more."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
     at: Count
@@ -56,7 +56,7 @@ SHAPE = TypeAdapter(Shape)
 
 
 def opened(packed: bytes) -> dict[str, Any]:
-    """As it was written. ValueError, or zlib.error, says what is wrong with it."""
+    """The content as it was written. ValueError or zlib.error says what is wrong."""
     unpack = zlib.decompressobj(wbits=31)
     data = unpack.decompress(packed, LARGEST)
     if unpack.unconsumed_tail:

@@ -1,4 +1,4 @@
-"""The folder that holds what was run. Truth is the files; there is no index and no database.
+"""The folder that holds what was run. The files are the only truth; there is no index and no database.
 
 records/<id>/<content>.json     one finished run; many under one id are replicates
 records/<id>/<hash>.side.gz     its curves, journal and per-image bits
@@ -39,7 +39,7 @@ class Stored:
     record: Record
     path: Path
     alone: Alone | None = None
-    start: "Stored | None" = None  # what it was pretrained as, where that is at hand
+    start: "Stored | None" = None  # the run it was pretrained by, if that is in the store
 
     @property
     def content(self) -> str:
@@ -47,7 +47,7 @@ class Stored:
 
     @property
     def shared(self) -> bool:
-        """Its hours, or its parent's in them, are wall clock that other runs had a part in."""
+        """Whether its hours (its parent's included) were measured while other runs shared the machine."""
         mine = self.record.how.packed > 1 and self.alone is None
         return mine or bool(self.start and self.start.shared)
 
@@ -66,13 +66,13 @@ class Stored:
 
     @property
     def timed_on(self) -> tuple[str, int, int, str]:
-        """Hours compare where this is equal."""
+        """Hours can be compared where this is equal."""
         how = self.alone or self.record.how
         return how.device_name, how.threads, 1 if self.alone else self.record.how.packed, how.fingerprint
 
 
 class Store:
-    """A record that cannot be trusted is named, once, and left out; it stays where it lies."""
+    """A record that cannot be trusted is reported once and left out. Its file stays where it is."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -86,7 +86,7 @@ class Store:
         return self.root / "weights" / f"{weights_hash}.safetensors"
 
     def add(self, record: Record, side: bytes, last_look: Callable[[], None] = lambda: None) -> Stored:
-        """The side file first: a record never names what is not there. `last_look` may still stop it."""
+        """Write the side file first, so that a record names only what is there. `last_look` may still stop it."""
         folder = self.root / "records" / record.id
         write_safely(folder / f"{record.side}.side.gz", side)
         text = (json.dumps(record.model_dump(mode="json"), indent=1) + "\n").encode()
@@ -101,7 +101,7 @@ class Store:
         write_safely(self.root / "records" / stored.record.id / name, text)
 
     def copy(self, id: str, content: str, other: "Store") -> None:
-        """A record and what belongs to it, byte for byte, into another store."""
+        """Copy a record and what belongs to it, byte for byte, into another store."""
         stored = next(s for s in self.of(id) if s.content == content)
         timings = stored.path.parent.glob(f"{content}.*.alone")
         for path in (stored.path.parent / f"{stored.record.side}.side.gz", *timings, stored.path):
@@ -109,18 +109,18 @@ class Store:
             write_safely(other.root / "records" / id / path.name, whole)
 
     def sweep(self, id: str) -> None:
-        """Remove what writers left who were killed while they wrote. Only who has the cell's lease may."""
+        """Remove what writers left that were killed while writing. Only the holder of the cell's lease may do this."""
         run, mine = self.run_folder(id), (".checkpoint-*.tmp", ".now.*.tmp")
         torn = [*(path for pattern in mine for path in run.glob(pattern)), *(self.root / "records" / id).glob(".*.tmp")]
-        others = (*run.glob(".*.tmp"), *self.weights("").parent.glob(".*.tmp"))  # a launcher's, another cell's
-        with suppress(OSError):  # gone already; or a folder that refuses, which whoever writes there will tell
+        others = (*run.glob(".*.tmp"), *self.weights("").parent.glob(".*.tmp"))  # of a launcher or another cell
+        with suppress(OSError):  # gone already; or a folder that refuses, which the next write there will report
             a_day_ago = time.time() - 86400
             for path in (*torn, *(each for each in others if each.stat().st_mtime < a_day_ago)):
                 path.unlink(missing_ok=True)
 
     def of(self, id: str) -> list[Stored]:
         """The replicates of one cell, newest last."""
-        folder = f"{self.root}/records/{id}"  # ten thousand of them: a string is made in a tenth of a Path's time
+        folder = f"{self.root}/records/{id}"  # of ten thousand: a string takes a tenth of the time of a Path
         try:
             names = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith((".json", ".alone")))
         except (FileNotFoundError, NotADirectoryError):
@@ -141,7 +141,7 @@ class Store:
         return unpack_side(self._side_path(stored))
 
     def side_or_none(self, stored: Stored) -> dict[str, Any] | None:
-        """For pictures, which do without; what is damaged is named, once."""
+        """For figures, which can do without it. A damaged file is reported once."""
         return self._spared(stored, unpack_side)
 
     def packed_side_or_none(self, stored: Stored) -> bytes | None:
@@ -178,7 +178,7 @@ class Store:
         return next((parent for parent in parents if parent.content == named), None)
 
     def _alone(self, stored: Stored, timings: list[str]) -> Alone | None:
-        """The newest timing of it."""
+        """Its newest timing."""
         found = []
         for name in (each for each in timings if each.startswith(f"{stored.content}.")):
             read = partial(_read_alone, stored.path.parent / name, stored.content)
@@ -224,7 +224,7 @@ def _read_alone(path: Path, content: str) -> Alone:
 
 
 def pack_side(side: Side) -> tuple[str, bytes]:
-    """(name, bytes): equal content gives equal bytes, so no time stamp goes in."""
+    """(name, bytes). Equal content gives equal bytes, so there is no time stamp in it."""
     packed = gzip.compress(canonical(side).encode(), compresslevel=9, mtime=0)
     return hashlib.sha256(packed).hexdigest()[:16], packed
 
@@ -249,8 +249,8 @@ def unpack_side(path: Path) -> dict[str, Any]:
 
 
 def write_safely(path: Path, data: bytes) -> None:
-    """Whole or not at all: temp → fsync → rename, on the same disk."""
-    partial = path.with_name(f".{path.name}.{uuid4().hex}.tmp")  # of containers on one folder, many are process 1
+    """Write all of it or nothing: temp → fsync → rename, on the same disk."""
+    partial = path.with_name(f".{path.name}.{uuid4().hex}.tmp")  # in containers that share a folder, many are process 1
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
@@ -259,7 +259,7 @@ def write_safely(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        with suppress(OSError):  # a read-only folder refuses this too
+        with suppress(OSError):  # a read-only folder refuses this as well
             partial.unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written ({error.strerror}); what was there before is intact") from error
     try:
@@ -270,7 +270,7 @@ def write_safely(path: Path, data: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """The rename itself must survive a power cut; where folders cannot be opened (not Linux), it is let be."""
+    """Make the rename survive a power cut. Where folders cannot be opened (not Linux), do nothing."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

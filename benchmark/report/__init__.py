@@ -1,1 +1,1 @@
-"""Tables, figures and the site. May import evidence and what lies below it; needs no torch."""
+"""Tables, figures and the site. May import evidence and the rooms below it; needs no torch."""

@@ -1,6 +1,6 @@
-"""Figures of a table: how each method removed, and what was left. Colour-blind safe, no date inside.
+"""Figures of a table: how each method removed, and what was left. Colour-blind safe, without a date.
 
-The bytes depend on the numbers in the picture and on matplotlib's version alone.
+The bytes depend only on the numbers in the picture and on matplotlib's version.
 """
 
 import io
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from benchmark.report.pictures import Bar, Choices, Comparison, Picture, Traces, TradeOff
 
-# Okabe and Ito's palette, told apart with any colour vision; line styles tell apart without colour.
+# Okabe and Ito's palette can be told apart with any colour vision; line styles also without colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), "-")
 MARKERS = "osD^"
@@ -50,7 +50,7 @@ def _figure(picture: Picture) -> Figure:
 
 
 def _traced(picture: Traces) -> Figure:
-    """Above what was noted, below the accuracy, one line a seed; a mark where it cut."""
+    """Above, what was noted; below, the accuracy. One line per seed, with a mark at the cut."""
     paths = picture.traces
     names = list(paths[0].noted)
     figure = Figure(figsize=(6.4, 1.9 * (1 + len(names))), layout="constrained")
@@ -71,7 +71,7 @@ def _traced(picture: Traces) -> Figure:
 
 
 def _chosen(picture: Choices) -> Figure:
-    """How often what was chosen, a dot a seed; and the widths of the first seed, before and after."""
+    """How often each choice was made, one dot per seed; and the widths of the first seed, before and after."""
     paths = picture.traces
     (name, _), *_ = paths[0].choices.items()
     options = sorted({option for path in paths for option in path.choices.get(name, {})})
@@ -94,7 +94,7 @@ def _chosen(picture: Choices) -> Figure:
 
 
 def _traded(picture: TradeOff) -> Figure:
-    """Accuracy against what it takes. A line joins a method's targets; grey, the best that so much can have."""
+    """Accuracy against cost. A line joins a method's targets. Grey: the best accuracy at each cost."""
     panels = list(picture.offers[0].takes)
     figure = Figure(figsize=(2.2 + 3.3 * len(panels), 3.4), layout="constrained")
     for axis, name in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
@@ -121,7 +121,7 @@ def _compared(picture: Comparison) -> Figure:
 
 
 def _lines(bars: list[Bar], dense: float | None) -> Figure:
-    """A few methods: their paths as lines, beside what was left."""
+    """For a few methods: their paths as lines, beside the accuracy."""
     figure = Figure(figsize=(8.2, 3.1), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
     for i, bar in enumerate(bars):
@@ -133,7 +133,7 @@ def _lines(bars: list[Bar], dense: float | None) -> Figure:
 
 
 def _strips(bars: list[Bar], dense: float | None) -> Figure:
-    """Many methods: a strip each, darker the more is removed, in line with what was left."""
+    """For many methods: one strip each, darker where more is removed, beside the accuracy."""
     size = (9.5, 1.2 + 0.3 * len(bars))
     figure = Figure(figsize=size, layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1.1))
@@ -154,7 +154,7 @@ def _strips(bars: list[Bar], dense: float | None) -> Figure:
 
 
 def _outcomes(axes: Axes, bars: list[Bar], dense: float | None, *, upright: bool = True) -> None:
-    """Each seed a dot (the first fifty), the mean a bar with its sample deviation."""
+    """Each seed is a dot (the first fifty). The mean is a bar with its sample deviation."""
     for i, each in enumerate(bars):
         values = each.values
         place = i + (np.linspace(-0.15, 0.15, len(values)) if len(values) > 1 else np.zeros(1))

@@ -1,4 +1,4 @@
-"""The letters that stand beside flagged numbers, and what they mean."""
+"""The letters beside flagged numbers, and what they mean."""
 
 from collections.abc import Callable, Iterable
 
@@ -8,7 +8,7 @@ RAISED = dict(zip("abcdefghijklmnoprstuvwxyz", "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏ�
 
 
 class Footnotes:
-    """The letters of one table. A flag keeps its letter throughout; the first one met is a."""
+    """The letters of one table. A flag keeps its letter in the whole table. The first flag is a."""
 
     def __init__(self, raise_: Callable[[list[str]], str]) -> None:
         self.raise_ = raise_
@@ -20,12 +20,12 @@ class Footnotes:
         return self.letters.setdefault((flag.name, flag.text), doubled)
 
     def mark(self, flags: Iterable[Flag]) -> str:
-        """What stands beside a number; nothing where no flag is raised."""
+        """The letters beside a number; empty without flags."""
         letters = sorted({self.letter(flag) for flag in flags}, key=lambda letter: (len(letter), letter))
         return self.raise_(letters) if letters else ""
 
     def texts(self) -> list[tuple[str, str]]:
-        """Letter and words of every flag met so far."""
+        """Letter and text of every flag so far."""
         return [(letter, text) for (_, text), letter in self.letters.items()]
 
 
@@ -34,7 +34,7 @@ def in_markdown(letters: list[str]) -> str:
 
 
 def in_html(letters: list[str]) -> str:
-    return ",".join(letters)  # the page raises them
+    return ",".join(letters)  # the page prints them raised
 
 
 def in_latex(letters: list[str]) -> str:

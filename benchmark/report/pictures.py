@@ -1,4 +1,4 @@
-"""What the figures of a table show, as plain numbers. `figures.py` draws them, and knows nothing of records."""
+"""The data of a table's figures, as plain numbers. `figures.py` draws them and does not know records."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from benchmark.records.store import Store, Stored
 from benchmark.report.table import Table
 
 SEEDS = 5  # traces drawn into one figure
-DOTS = 50  # seeds drawn one by one
+DOTS = 50  # seeds drawn as single dots
 Curve = tuple[list[int], list[float]]
 
 
@@ -19,7 +19,7 @@ class Bar:
     """One row: how it removed, and what was left."""
 
     label: str
-    removed: Curve  # epochs, and percent removed by then: the path is the method's, so one seed shows it
+    removed: Curve  # epochs, and percent removed by then; of one seed, because the path depends on the method only
     values: list[float]
     mean: float
     std: float | None
@@ -36,12 +36,12 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Trace:
-    """What a method noted along one run, with the accuracy beside it and its cuts."""
+    """What a method noted in one run, with the accuracy and the cuts."""
 
     seed: int
     noted: dict[str, list[tuple[int, float]]]
-    choices: dict[str, Counter[str]]  # what was noted in words, and how often
-    widths: dict[str, tuple[int, int]]  # of each group, dense and at the end
+    choices: dict[str, Counter[str]]  # notes that are words, and how often each was made
+    widths: dict[str, tuple[int, int]]  # group -> its dense width and its final width
     test: list[tuple[int, float]]
     cuts: list[int]
 
@@ -60,7 +60,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class Offer:
-    """One method: for each of its targets the accuracy, and by name of the axis what that takes."""
+    """One method: for each of its targets the accuracy, and the cost by name of the axis."""
 
     label: str
     top1: list[float]
@@ -79,14 +79,14 @@ Picture = Comparison | Traces | Choices | TradeOff
 
 
 def pictures_of(tables: list[Table], store: Store) -> dict[str, Picture]:
-    """By the name of its file: one for each table, data set and model that has something removed, and their runs'."""
+    """File name -> picture: one for each table, data set and model with something removed, and those of the runs."""
     return dict(picture for table in tables for picture in _pictures(table, store))
 
 
 def _pictures(table: Table, store: Store) -> Iterator[tuple[str, Picture]]:
     for data, model in dict.fromkeys((row.data, row.model) for row in table.rows if row.kind and row.n):
         rows = [row for row in table.rows if (row.data, row.model) == (data, model) and row.n]
-        alike = [row for row in rows if not row.unlike]  # what one picture may show side by side
+        alike = [row for row in rows if not row.unlike]  # rows that one picture may show together
         name = "-".join((table.suite, table.spec.name, model, *(["small"] if table.tier == "small" else [])))
         if any(row.kind for row in alike):
             yield name, _comparison(alike, f"{model}, {data}", store)
@@ -110,7 +110,7 @@ def _comparison(rows: list[Row], title: str, store: Store) -> Comparison:
 
 
 def _trade_offs(rows: list[Row], title: str) -> Iterator[tuple[str, TradeOff]]:
-    """One for each unit of a target; none where there is nothing to weigh: no dense network, one method, all alike."""
+    """One for each unit of a target. None without a dense network, with one method only, or if all values are alike."""
     dense = next((row.top1 for row in rows if row.label == "dense"), None)
     for kind in dict.fromkeys(row.kind for row in rows if row.kind):
         pruned: dict[str, list[Row]] = {}
@@ -130,7 +130,7 @@ def _offer(label: str, rows: list[Row], axes: list[str]) -> Offer:
 
 
 def _differ(values: list[float]) -> bool:
-    """By more than what two networks that met one target may differ by."""
+    """Whether they differ by more than two networks that met one target may."""
     return max(values) - min(values) > 2 * TOLERANCE * max(values)
 
 
@@ -149,7 +149,7 @@ def _bar(row: Row, store: Store) -> Bar:
 
 
 def _trace(stored: Stored, store: Store) -> Trace | None:
-    """None where nothing was noted more than twice: single values are no curve."""
+    """None if nothing was noted more than twice, because single values are no curve."""
     if (side := store.side_or_none(stored)) is None:
         return None
     noted: dict[str, list[tuple[int, float]]] = {}

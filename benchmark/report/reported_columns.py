@@ -1,4 +1,4 @@
-"""What papers print for a row of ours, beside what was measured here; held against it only where both mean the same."""
+"""What papers print for a row of ours, beside what was measured here. Subtracted only if both mean the same."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -8,7 +8,7 @@ from benchmark.evidence.reported import Reported, read_all
 from benchmark.plan.suite_file import Table
 from benchmark.records.rows import Row
 
-NEAR = 0.03  # a target printed as 52.5 % stands beside one of 50 %
+NEAR = 0.03  # a printed target of 52.5 % is shown beside one of 50 %
 OWN = {"top1": "outcome.top1", "top1_best": "outcome.best_top1", "top5": "outcome.top5"}  # metric -> where ours is
 
 
@@ -20,7 +20,7 @@ class Beside:
 
     @property
     def gap(self) -> float | None:
-        """Measured minus reported, in points; nothing where the two are no measurements of one thing."""
+        """Measured minus reported, in points; None if the two do not measure the same thing."""
         return None if self.unlike else self.measured - self.reported.value
 
 
@@ -66,6 +66,6 @@ def _unlike(row: Row, printed: Reported, table: Table, tier: str) -> tuple[str, 
         "recipe": not as_printed,
         "counter": row.kind == "macs" and "count" in printed.protocol,
         "target": row.kind != ""
-        and abs((printed.target or 0.0) - row.target) > 0.005 + 1e-9,  # .53 - .525 is more than .005 to a computer
+        and abs((printed.target or 0.0) - row.target) > 0.005 + 1e-9,  # as floats, .53 - .525 is more than .005
     }
     return tuple(name for name, is_so in differs.items() if is_so)

@@ -1,4 +1,4 @@
-"""A table in the paper's shape, as Markdown, LaTeX, CSV or Parquet. Equal records give equal bytes."""
+"""A table in the paper's shape, as plain cells that each format writes in its own way. Equal records give equal bytes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""CSV: one line a row of a table, everything, and the records it comes from."""
+"""CSV: one line per row of a table, with every number and the records behind it."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ LATENCIES = ("1", "128", "dense 1", "dense 128")
 
 
 def csv_of(lines: Iterable[tuple[Iterable[str], Row]]) -> str:
-    """Of rows, each with its suite, table, track and tier."""
+    """The CSV of rows, each with its suite, table, track and tier."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV)

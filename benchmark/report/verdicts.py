@@ -1,4 +1,4 @@
-"""A check, written down: for people (Markdown), for CI (JUnit XML), for machines (JSON)."""
+"""Writes the report of a check: for people (Markdown), for CI (JUnit XML), for machines (JSON)."""
 
 from collections import Counter
 from typing import Any
@@ -19,7 +19,7 @@ def as_json(report: Report) -> dict[str, Any]:
 
 
 def as_markdown(report: Report, *, every: bool = False) -> str:
-    """What passed in one line a tier, what did not in full, with every number used; with `every`, all of it."""
+    """One line per tier for what passed; the rest in full, with every number used. With `every`, everything in full."""
     head = ", ".join(f"{count} {verdict}" for verdict, count in _counts(report).items())
     pinned = f" {report.pinned} of {report.planned} planned cells are pinned." if report.planned else ""
     text = [f"# check {report.suite}: exit {report.exit}", "", f"{head}.{pinned}", ""]
@@ -33,7 +33,7 @@ def as_markdown(report: Report, *, every: bool = False) -> str:
 
 
 def as_junit(report: Report) -> str:
-    """Regressions are failures; what could not be judged is skipped, never passed."""
+    """Regressions are failures. What could not be judged is skipped, never passed."""
     suite = Xml.Element("testsuite", name=f"prunebench check {report.suite}", tests=str(len(report.lines)))
     for line in report.lines:
         case = Xml.SubElement(suite, "testcase", classname=f"{report.suite}.{line.tier}", name=line.what)
@@ -52,7 +52,7 @@ def _counts(report: Report) -> dict[str, int]:
 
 
 def _passed(lines: list[Line]) -> str:
-    """How many pass, and whether as equals or only within what is allowed elsewhere."""
+    """How many pass, and whether they are equal or only within the tolerance."""
     passed = [line for line in lines if line.verdict == "pass"]
     equal = sum(line.why.startswith("equal") for line in passed)
     other = len(passed) - equal

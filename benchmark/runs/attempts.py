@@ -1,4 +1,4 @@
-"""The tries at one cell: when each began, how it ended, and what a killed one had done in vain."""
+"""The attempts at one cell: when each began, how it ended, and how much work a kill lost."""
 
 import os
 import platform
@@ -12,20 +12,20 @@ Seconds = Annotated[float, Field(ge=0, lt=1e11, allow_inf_nan=False)]
 
 
 class Line(BaseModel):
-    """A beginning or an end."""
+    """The beginning or the end of an attempt."""
 
     event: Literal["start", "end"]
     when: Seconds
     host: str
     pid: int
     attempt: int = 0
-    lost: Seconds = 0.0  # work of the attempt before that this one does again
+    lost: Seconds = 0.0  # work of the previous attempt that this one does again
     ending: str = ""
     why: str = ""
 
 
 class Attempts:
-    """`attempts.jsonl` holds a line for each beginning and each end; a kill leaves no end."""
+    """`attempts.jsonl` holds a line for each beginning and each end. A killed attempt has no end."""
 
     def __init__(self, folder: Path) -> None:
         self.path, self.alive = folder / "attempts.jsonl", folder / "alive"
@@ -33,7 +33,7 @@ class Attempts:
 
     def begin(self, saved_at: float, thrown_away: float = 0.0) -> int:
         """`saved_at`: when the newest checkpoint was written, 0 for none. `thrown_away`: its seconds of work, if
-        this attempt does not go on from it."""
+        this attempt does not continue from it."""
         before, lost = self.lines(), thrown_away
         if before and before[-1].event == "start" and self.alive.exists():
             lost += max(0.0, self.alive.stat().st_mtime - max(saved_at, before[-1].when))
@@ -46,7 +46,7 @@ class Attempts:
         self._append(event="end", ending=ending, why=why)
 
     def beat(self) -> None:
-        """A sign of life, at most ten a second: the file's time is what counts."""
+        """A sign of life, at most ten per second. The time of the file shows it."""
         if (now := time.time()) - self._last_beat >= 0.1:
             self.alive.touch()
             self._last_beat = now
@@ -55,7 +55,7 @@ class Attempts:
         return sum(line.lost for line in self.lines())
 
     def lines(self) -> list[Line]:
-        """A line torn by a kill is passed over, and whatever else is no line of ours."""
+        """The valid lines. A line torn by a kill, or any other that is not ours, is skipped."""
         text = self.path.read_bytes() if self.path.exists() else b""
         return [line for raw in text.splitlines() if (line := _read(raw))]
 

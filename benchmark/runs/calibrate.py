@@ -14,7 +14,7 @@ from benchmark.plan.cell import Cell
 from benchmark.training.environment import prepare
 from benchmark.training.precision import autocast
 
-# Where a data set's own facts do not say it: training images an epoch, for the estimate alone.
+# Training images per epoch where the data set's own facts do not say it. Used only for the estimate.
 IMAGES = {
     "digits": 1437,
     "cifar10": 50_000,
@@ -24,11 +24,11 @@ IMAGES = {
     "imagenet": 1_281_167,
 }
 STEPS, SECONDS = 3, 1.0  # so many steps, or as many as fit in that time
-BATCH = {"cpu": 32, "cuda": 128}  # of 32 × 32 pixels: enough to be busy, and no more
+BATCH = {"cpu": 32, "cuda": 128}  # of 32 × 32 pixels: just enough to keep the device busy
 
 
 class _Misfit(Exception):
-    """The network does not take such images."""
+    """The network does not accept such images."""
 
 
 def hours_per_epoch(
@@ -39,7 +39,7 @@ def hours_per_epoch(
     side, recipe = cell.recipe.size or shape[1], cell.recipe
     count = recipe.epoch_images or _training_images(cell.data, data_root(data)) - recipe.validation
     if count <= 0:
-        return None  # nobody knows how many images there are before they are there
+        return None  # the number of images is not known before they are there
     image = (shape[0], side, side)
     try:
         speed = _speed(cell.model, facts.get("classes") or 100, image, recipe.precision, device, threads)
@@ -50,7 +50,7 @@ def hours_per_epoch(
 
 @lru_cache
 def _training_images(name: str, root: Path) -> int:
-    """Known, or counted where they lie; 0 where they do not. An archive is not unpacked for it."""
+    """The number if known, else counted on disk; 0 if they are not there. Archives are not unpacked for this."""
     kind, _, argument = name.partition(":")
     if known := IMAGES.get(argument or kind):
         return known
@@ -64,7 +64,7 @@ def _training_images(name: str, root: Path) -> int:
 def _speed(
     model: str, classes: int, image: tuple[int, int, int], precision: str, device: str, threads: int | None
 ) -> float:
-    """Images a second, forward, backward and step. Recipes differ in more; an estimate does not."""
+    """Images per second of forward, backward and step. An estimate ignores all other differences of recipes."""
     where = prepare(device, threads=threads).device
     network = discovery.load(discovery.models()[model])(classes).to(where).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9)
@@ -73,7 +73,7 @@ def _speed(
     network = network.to(memory_format=torch.channels_last)
     labels = torch.zeros(some, dtype=torch.int64, device=where)
     _probe(network, images[:2])
-    started, steps = 0.0, -1  # the first step warms up
+    started, steps = 0.0, -1  # the first step is a warm-up
     while steps < STEPS and (steps < 1 or time.perf_counter() - started < SECONDS):
         if steps == 0:
             started = time.perf_counter()

@@ -1,7 +1,7 @@
 """Checkpoints: one atomic file with its own checksum; the newest two are kept.
 
 A file is a line `prunebench checkpoint <sha256>` and a torch payload, loaded with weights_only.
-A torn or damaged newest file is named and the one before it is used.
+If the newest file is torn or damaged, it is reported and the one before it is used.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from benchmark.training.environment import lacks_memory
 
 MAGIC = b"prunebench checkpoint "
 State = dict[str, Any]
-# what torch.load says of bytes that are no checkpoint
+# the errors that torch.load raises for bytes that are no checkpoint
 NOT_ONE = (
     *(UnpicklingError, RuntimeError, EOFError, ValueError, LookupError),
     *(TypeError, AttributeError, AssertionError, OverflowError, struct.error),
@@ -39,7 +39,7 @@ def save(folder: Path, state: State) -> None:
 
 
 def load(folder: Path, say: Callable[[str], None]) -> State | None:
-    """The newest checkpoint that is whole, or None where there is none."""
+    """The newest complete checkpoint, or None."""
     for path in reversed(_files(folder)):
         head, _, payload = path.read_bytes().partition(b"\n")
         if head != MAGIC + hashlib.sha256(payload).hexdigest().encode():
@@ -52,20 +52,20 @@ def load(folder: Path, say: Callable[[str], None]) -> State | None:
 
 
 def opened(payload: bytes) -> State | None:
-    """None where another version of torch, or of this suite, wrote something that cannot be read here."""
+    """The state; None if another version of torch or of this suite wrote it and it cannot be read here."""
     try:
         state: State = torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
         progress = json.loads(state.get("progress", "{}"))
         whole = isinstance(progress.get("seconds", {}), dict)
     except NOT_ONE as error:
-        if lacks_memory(error):  # says nothing of the checkpoint
+        if lacks_memory(error):  # says nothing about the checkpoint
             raise
         return None
     return state if whole else None
 
 
 def newest(folder: Path) -> str:
-    """Its name, whole or not; empty where there is none."""
+    """The name of the newest checkpoint, complete or not; empty if there is none."""
     return max((path.name for path in _files(folder)), default="")
 
 
@@ -75,7 +75,7 @@ def discard(folder: Path) -> None:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Whatever else lies beside them is let be."""
+    """The checkpoint files. Other files in the folder are ignored."""
     found = folder.glob("checkpoint-*")
     return sorted((path for path in found if path.name[11:].isdecimal() and path.is_file()), key=_number)
 

@@ -1,7 +1,7 @@
-"""Did a change of code change a number? The same cells under both codes, here and now, bit by bit.
+"""Checks whether a change of code changes a number: the same cells under both versions, here and now, bit by bit.
 
-A change that leaves every weight of the golden cells as it was is entered in
-baselines/code_equal.csv: records of the old code then count as records of the new.
+A change that changes no weight of the golden cells can be entered in
+baselines/code_equal.csv. Records of the old code then count as records of the new.
 """
 
 import csv
@@ -26,7 +26,7 @@ Pair = tuple[str, str, str]  # part, hash then, hash now
 
 
 def compare(commit: str, suites: list[str]) -> tuple[list[Pair], int]:
-    """The hashes that mean the same, and by how many cells; an error where a weight differs."""
+    """The pairs of equal hashes, and the number of cells that show it. An error if a weight differs."""
     with TemporaryDirectory() as folder, _checkout(commit, Path(folder) / "code") as old:
         stores = [Store(Path(folder) / name) for name in ("then", "now")]
         for suite in suites:
@@ -44,14 +44,14 @@ def compare(commit: str, suites: list[str]) -> tuple[list[Pair], int]:
 
 
 def enter(pairs: list[Pair], commit: str, cells: int) -> int:
-    """Add what is new to the list of equal hashes; how many were."""
+    """Add the new pairs to the list of equal hashes. Returns how many were new."""
     rows = list(csv.DictReader(EQUAL.open(newline=""))) if EQUAL.is_file() else []
     known = {row["now"] for row in rows} | {row["was"] for row in rows}
     new = [pair for pair in pairs if pair[2] not in known]
     name = subprocess.run(
         ["git", "-C", str(ROOT), "rev-parse", "--short", commit], capture_output=True, text=True, check=True
     )
-    shown_by = f"{cells} golden cells against {name.stdout.strip()}"  # HEAD~1 is another commit tomorrow
+    shown_by = f"{cells} golden cells against {name.stdout.strip()}"  # not HEAD~1, which is another commit tomorrow
     rows += [dict(zip(COLUMNS, (*pair, shown_by), strict=True)) for pair in new]
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
@@ -62,7 +62,7 @@ def enter(pairs: list[Pair], commit: str, cells: int) -> int:
 
 
 def _weights(stored: Stored) -> tuple[Any, ...]:
-    """The weights, and what was counted and measured of them: the engine's hash covers that code too."""
+    """The weights, and what was counted and measured on them, because the engine's hash covers that code too."""
     record = stored.record
     counted = (record.cost.training_macs, record.cost.search_macs, record.network.removed, record.network.macs)
     return (record.network.weights_hash, record.outcome.top1, record.outcome.best_top1, *counted)

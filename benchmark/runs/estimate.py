@@ -1,4 +1,4 @@
-"""What the cells that are not done will cost: from records of like cells, else from a few timed steps.
+"""What the cells that are not done will cost: from records of similar cells, else from a few timed steps.
 
 Imports torch only for the timed steps.
 """
@@ -17,7 +17,7 @@ DEVICES = Path("/dev")
 def estimate(
     entries: list[Entry], store: Store, *, device: str = "auto", threads: int | None = None, data: Path | None = None
 ) -> None:
-    """Hours of each cell that is not done: from the newest like record, else from a few timed steps."""
+    """Hours of each cell that is not done: from the newest similar record, else from a few timed steps."""
     known = known_hours(entries, store, likely(device), threads)
     timed: set[tuple[str, str]] = set()
     for entry in entries:
@@ -36,7 +36,7 @@ def estimate(
 
 
 def likely(device: str) -> str:
-    """What `auto` will most likely be here, told without torch: hours on a GPU are none on a CPU."""
+    """The device that `auto` will most likely be here, found without torch. Hours on a GPU do not hold for a CPU."""
     if device != "auto":
         return device
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
@@ -46,7 +46,7 @@ def likely(device: str) -> str:
 def known_hours(
     entries: list[Entry], store: Store, device: str = "auto", threads: int | None = None
 ) -> dict[str, float]:
-    """By cell, where a run like it has been recorded."""
+    """Hours by cell, for cells with a record of a similar run."""
     per_epoch: dict[tuple[object, ...], float] = {}
     for stored in store.all():
         record = stored.record
@@ -58,6 +58,6 @@ def known_hours(
 
 
 def _like(cell: Cell) -> tuple[object, ...]:
-    """Cells that cost alike for each epoch."""
+    """A key: cells with an equal key cost the same per epoch."""
     recipe = cell.recipe
     return (cell.data, cell.model, recipe.batch, recipe.precision, recipe.size, recipe.epoch_images)

@@ -1,4 +1,4 @@
-"""One cell, from its spec to its record: load, resume, run the method, evaluate, write down."""
+"""One cell, from its spec to its record: load, resume, run the method, evaluate, write the record."""
 
 import json
 import time
@@ -34,7 +34,7 @@ from benchmark.training.weights import write_weights
 
 @dataclass(frozen=True)
 class Context:
-    """What a cell needs from around it."""
+    """What a cell needs from its surroundings."""
 
     store: Store
     environment: Environment
@@ -49,7 +49,7 @@ class Context:
 
 
 def execute(cell: Cell, context: Context, *, force: bool = False) -> Stored:
-    """Run the cell, or go on with it, and return its record. Every try and its end are written down."""
+    """Run the cell, or continue it, and return its record. Every attempt and its end are logged."""
     folder = context.store.run_folder(cell.id)
     code = code_of(cell, context.methods_from)
     saved, saved_at, in_vain = _checkpoint(cell, context, code, force)
@@ -65,11 +65,11 @@ def execute(cell: Cell, context: Context, *, force: bool = False) -> Stored:
     except Stopped:
         attempts.end("interrupted")
         raise
-    except Exception as error:  # a process that ends here and now leaves no end, like a killed one: its work is lost
+    except Exception as error:  # what ends the process at once is not caught: it leaves no end, as a kill does
         if why := context.environment.why_out_of_memory(error):
             attempts.end("out of memory", why)
             raise OutOfMemory(f"{cell.name}: {why}") from error
-        if context.ranks.lost_one(error):  # the leader dies of another's death: a killed attempt, not a failed cell
+        if context.ranks.lost_one(error):  # another process died: a killed attempt, not a failed cell
             raise
         attempts.end("failed", f"{type(error).__name__}: {error}")
         raise
@@ -80,7 +80,7 @@ def execute(cell: Cell, context: Context, *, force: bool = False) -> Stored:
 
 
 def assist(cell: Cell, context: Context, *, force: bool = False) -> None:
-    """One more process of a cell that several train together: it makes the same calls and writes nothing."""
+    """Another process of a cell that several train together. It makes the same calls and writes nothing."""
     code = code_of(cell, context.methods_from)
     saved, *_ = _checkpoint(cell, context, code, force)
     run = begun(cell, context, None, code)
@@ -88,11 +88,11 @@ def assist(cell: Cell, context: Context, *, force: bool = False) -> None:
     _follow(run, cell, context)
 
 
-# ---- 1. what to go on from -------------------------------------------------------------------------
+# ---- 1. where to continue --------------------------------------------------------------------------
 
 
 def _checkpoint(cell: Cell, context: Context, code: Code, force: bool) -> tuple[checkpoint.State | None, float, float]:
-    """What to go on from, when it was written, and the seconds of work in it if it is of no use.
+    """The checkpoint to continue from, when it was written, and the seconds of work in it if it cannot be used.
 
     A record is of one code, one device, one mode, one thread count.
     """
@@ -153,7 +153,7 @@ def begun(cell: Cell, context: Context, attempts: Attempts | None, code: Code) -
         if attempts:
             attempts.beat()
         context.watch(run)
-        if context.ranks.size > 1 and run.trainer.step:  # sums of an epoch under way lie with several processes
+        if context.ranks.size > 1 and run.trainer.step:  # sums of an unfinished epoch are spread over the processes
             return False
         if context.ranks.agreed(context.stop):
             run.save()
@@ -171,7 +171,7 @@ def load_images(cell: Cell, root: Path) -> Images:
 
 @lru_cache(maxsize=1)
 def _load_images(data: str, size: int | None, root: Path, stream: bool) -> Images:
-    """The last set stays in memory: the next cell most often wants the same."""
+    """The last data set stays in memory, because the next cell most often needs the same."""
     load = discovery.load(discovery.pick("data set", data, discovery.datasets()))
     try:
         images: Images = load(Place(root, data.partition(":")[2], size, stream=stream))
@@ -191,7 +191,7 @@ def _resume(run: Run, saved: checkpoint.State | None) -> None:
 
 
 def _follow(run: Run, cell: Cell, context: Context) -> int | None:
-    """The method, from its first line; what its journal tells of is passed over. The epoch it diverged in."""
+    """Run the method from its first line; calls in the journal are not repeated. Returns the epoch it diverged in."""
     if context.environment.fingerprint not in run.progress.fingerprints:
         run.progress.fingerprints.append(context.environment.fingerprint)
     found = discovery.pick("method", cell.method.name, discovery.methods(context.methods_from))
@@ -213,6 +213,6 @@ def _write_down(
 ) -> Stored:
     tries = Tries(starts(attempts.lines()), attempts.lost_seconds(), context.shared)
     record, side = record_of(run, cell, context.environment, code, tries, diverged_at)
-    context.watch(run)  # the last moment to learn that somebody else has the cell now
+    context.watch(run)  # the last chance to notice that another worker has the cell now
     write_weights(run.trainer.network, context.store.weights(record.network.weights_hash))
     return context.store.add(record, side)

@@ -1,4 +1,4 @@
-"""A finished cell that another one starts from, or takes the widths of."""
+"""A finished cell whose weights or widths another cell takes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from benchmark.training.weights import read_weights
 
 @dataclass(frozen=True)
 class Parent:
-    """What a run needs of its parent; the weights are read only when asked for."""
+    """What a run needs from its parent. The weights are read only when they are needed."""
 
     content: str  # the name of its record
     epochs: int
     hours: float
-    training_macs: int  # its search and its own parent's training included
+    training_macs: int  # with its search and the training of its own parent
     widths: dict[str, int]
     weights: Callable[[], dict[str, Tensor]]
 
@@ -35,7 +35,7 @@ def find_parents(
 
 
 def _record(role: str, id: str, store: Store, environment: Environment, methods_from: tuple[Path, ...]) -> Stored:
-    """The newest finished one of the current code, run on this kind of device in this mode."""
+    """The newest finished record of the current code, run on this kind of device in this mode."""
     how = (environment.device.type, environment.mode)
     fitting = [s for s in store.of(id) if s.record.ending == "done" and (s.record.how.device, s.record.how.mode) == how]
     current = [s for s in fitting if s.record.code.same(code_of(s.record.cell, methods_from))]

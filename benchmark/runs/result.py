@@ -1,4 +1,4 @@
-"""A finished run, written down: the record and its side file."""
+"""Writes a finished run as a record and its side file."""
 
 import base64
 import datetime
@@ -77,7 +77,7 @@ def record_of(
             latency=latencies(network, dense, cell.recipe, batches) if progress.kept else None,
             path=path_of(progress.curves),
         ),
-        cost=Cost(  # hours of devices: of one wall clock, as many as there are processes
+        cost=Cost(  # device hours: the wall clock × the number of processes
             train=run.meter.hours("train") * cell.gpus,
             search=run.meter.hours("search") * cell.gpus,
             recover=run.meter.hours("recover") * cell.gpus,
@@ -125,7 +125,7 @@ def _notes(journal: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _best(run: Run) -> tuple[float, int] | None:
-    """(accuracy, epoch) best on test, among the epochs when the network was already as small as at the end."""
+    """(accuracy, epoch) best on test, among the epochs in which the network was as small as at the end."""
     small = run.measure() - NEAR
     tested = (point for point in run.progress.curves if "test" in point and point["removed"] >= small)
     return max(((point["test"], point["at"]) for point in tested), default=None)

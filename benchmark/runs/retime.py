@@ -1,9 +1,9 @@
-"""What a run that shared its machine would take alone: its method once more, a few steps of each kind, scaled.
+"""What a run that shared its machine would take alone: its method again, with a few steps of each kind, scaled.
 
-A rehearsal follows the journal of a finished run. It cuts where that cut and answers as that was answered, searches
-in full, and trains each network that there was in between for some steps: the first bring what a new network costs
-once (a graph recorded, kernels compiled or looked up), later ones say what the rest takes. No number of it but the
-hours means anything.
+A rehearsal follows the journal of a finished run. It makes the same cuts, searches in full, and takes its answers from
+the journal. Each network in between is trained for some steps. The first steps include what a new network costs once
+(a graph recorded, kernels compiled or looked up); later ones give the time of all others. Only its hours are used; its
+other numbers mean nothing.
 """
 
 import datetime
@@ -25,22 +25,22 @@ from benchmark.runs.work import Progress
 from benchmark.training.build import build
 from benchmark.training.latency import latencies
 
-STEPS, FEW = 40, 10  # of a long epoch
-PARTS = 10  # of the schedule, timed apart where there are callbacks
-Step = tuple[str, ...]  # what it counts as, its callbacks, the part of the schedule
+STEPS, FEW = 40, 10  # steps of the two timed pieces of a long epoch
+PARTS = 10  # of the schedule, timed separately if there are callbacks
+Step = tuple[str, ...]  # its role, its callbacks, the part of the schedule
 
 
 class Rehearsal(Run):
-    """Stands in for the run that left `journal`, and keeps its meter as if all of it had been done."""
+    """Replays the run that left `journal`. Its meter reads as if all of it had been done."""
 
     def __init__(self, run: Run, journal: list[dict[str, Any]]) -> None:
         super().__init__(run.cell, run.trainer, macs=run.macs, channels=run.channels)
         self.progress = Progress(journal=journal)
-        self.begun: set[Step] = set()  # kinds of step that the network as it is now has made
-        self.paces: dict[Step, float] = {}  # seconds each takes
+        self.begun: set[Step] = set()  # kinds of step that the present network has done
+        self.paces: dict[Step, float] = {}  # seconds per step
 
     def start_from_dense(self) -> None:
-        self._call("start from dense", [], lambda: None)  # other weights take as long
+        self._call("start from dense", [], lambda: None)  # other weights take the same time
 
     def architecture(self) -> Any:
         return self._call("architecture", [], lambda: None)
@@ -48,9 +48,9 @@ class Rehearsal(Run):
     def _call(self, name: str, args: Any, work: Callable[[], Any]) -> Any:
         if self._calls == len(self.progress.journal):
             raise MethodChanged(f"call {self._calls + 1}, {name!r}, is one more than the run made that is rehearsed")
-        self.progress.journal[self._calls]["args"] = digest(args)  # the code means the same; it may have got options
+        self.progress.journal[self._calls]["args"] = digest(args)  # the code is equal; options may have been added
         work()
-        return super()._call(name, args, work)  # it is in the journal, so its old answer comes back
+        return super()._call(name, args, work)  # it is in the journal, so its old answer is returned
 
     def _cut(self, kept: Kept, momentum: str) -> dict[str, Any]:
         self.begun, self.paces = set(), {}
@@ -60,11 +60,11 @@ class Rehearsal(Run):
         self.trainer.recipe = self.cell.recipe.stretched(self.epochs)
         given = [name for name, callback in callbacks.items() if callback]
         for at in map(place, range(count)):
-            part = PARTS * at // self.epochs if given else 0  # what a callback takes may grow along the schedule
+            part = PARTS * at // self.epochs if given else 0  # a callback may take longer along the schedule
             self.meter.add(kind, self._epoch((kind, *given, str(part)), at, callbacks))
 
     def _epoch(self, step: Step, at: int, callbacks: dict[str, Any]) -> float:
-        """Seconds: this network's first and second epoch of a kind are timed, all others take as long as the second."""
+        """Seconds. This network's first and second epoch of a kind are timed; all others count as the second."""
         if step in self.paces:
             return self.paces[step]
         first = self._seconds(at, callbacks)
@@ -74,7 +74,7 @@ class Rehearsal(Run):
         return first
 
     def _seconds(self, at: int, callbacks: dict[str, Any]) -> float:
-        """Of an epoch. Of a long one two pieces are done, and tell apart what a step takes and what an epoch does."""
+        """Seconds of an epoch. Of a long one, two pieces are timed: they separate the time per step and per epoch."""
         steps = self.trainer.batches.steps
         if steps <= STEPS + FEW:
             return self._piece(steps, at, callbacks)
@@ -89,9 +89,9 @@ class Rehearsal(Run):
 
 
 def time_alone(stored: Stored, context: Context) -> Alone:
-    """Nothing else may run on the machine meanwhile: that is the whole point."""
+    """Time a run alone. Nothing else may run on the machine meanwhile."""
     record, environment = stored.record, context.environment
-    cell = record.cell.model_copy(update={"parents": {}})  # nothing of a parent's takes time
+    cell = record.cell.model_copy(update={"parents": {}})  # parents take no time here
     code = code_of(record.cell, context.methods_from)
     why = _unlike(stored, context) or ("other code" if not record.code.same(code) else "")
     if why:
@@ -117,7 +117,7 @@ def time_alone(stored: Stored, context: Context) -> Alone:
 
 
 def _unlike(stored: Stored, context: Context) -> str:
-    """What forbids a timing, as the end of "it was run …"."""
+    """The reason against a timing, as the end of "it was run …"."""
     how, here = stored.record.how, context.environment
     if stored.record.ending != "done":
         return "to no end"

@@ -6,16 +6,16 @@ the weights in one atomic checkpoint:
 
     def my_method(run):                        journal after a kill in the last train
         run.train(10)                          train [10]  → done at once, from the journal
-        keep = run.ask(look_for_something)     ask         → its old answer comes back
+        keep = run.ask(look_for_something)     ask         → returns its old answer
         run.cut(keep)                          cut         → its channels are already gone
-        run.train()                            (none yet)  → goes on from the checkpoint, mid-epoch
+        run.train()                            (none yet)  → continues from the checkpoint, mid-epoch
 
-So **to resume is to run the function again**: finished calls return their journalled result, the
-call in progress goes on where it was saved, and a call that does not match the journal means that
-the method changed since then, and stops. The weights come out bit for bit as if nothing had
-happened, because every random draw is keyed by (seed, epochs trained, step) and nothing else.
+So **to resume is to run the function again**. Finished calls return their journalled result. The
+call in progress continues where it was saved. A call that does not match the journal stops the run:
+the method has changed since then. The weights are bit for bit those of an undisturbed run,
+because every random draw is keyed by (seed, epochs trained, step) and nothing else.
 
-Around it: `execute.py` takes one cell from its plan to its record, `work.py` does what the calls ask
+`execute.py` takes one cell from its plan to its record, and `work.py` does what the calls ask
 for. The training step is in `training/training.py`, what a search may see in `pruning/view.py`,
 channel groups and cuts in `pruning/`. A method never sees test images.
 """
@@ -37,11 +37,11 @@ from benchmark.training.training import Callback, Penalty
 
 
 class MethodChanged(UserError):
-    """The method does not make the calls its journal tells of."""
+    """The method does not make the calls that are in its journal."""
 
 
 class Run(Work):
-    """The whole face of the machinery, as a method sees it."""
+    """Everything that a method sees of the machinery."""
 
     def __init__(self, *of: Any, parents: dict[str, Parent] | None = None, **more: Any) -> None:
         super().__init__(*of, **more)
@@ -58,11 +58,10 @@ class Run(Work):
         weights: Callback | None = None,
         lag: int = 0,
     ) -> None:
-        """Train on along the schedule: `epochs` of it, or to its end.
+        """Train along the schedule: `epochs` of it, or to its end.
 
         `loss(network, now)` is added to the cross-entropy, `grads(network, now)` runs after each
-        backward pass, `weights(network, now)` after each step. With `lag` the rates are late by so
-        many epochs.
+        backward pass, `weights(network, now)` after each step. The rates are late by `lag` epochs.
         """
         start = self.epoch
         count = self.epochs - start if epochs is None else epochs
@@ -77,9 +76,9 @@ class Run(Work):
         self._call("train", [count, lag], work)
 
     def recover(self, epochs: int, *, at: int, instead: bool = False) -> None:
-        """Train outside the schedule, at the learning rate of epoch `at`. It counts as cost.
+        """Train outside the schedule, at the learning rate of epoch `at`. This counts as cost.
 
-        `instead` takes the epochs out of the schedule, which goes on that much later: the budget stays.
+        `instead` takes the epochs out of the schedule, which continues after them: the budget stays the same.
         """
         if instead and epochs > self.epochs - self.epoch:
             raise UserError(f"recover({epochs}): {self.epochs - self.epoch} epochs of the schedule are left")
@@ -91,7 +90,7 @@ class Run(Work):
         self._call("recover", [epochs, at, instead], work)
 
     def ask(self, look: Callable[..., Json], *args: Json) -> Json:
-        """`look(view, *args)`: search for something, change nothing; a small JSON value comes back."""
+        """Call `look(view, *args)`, which searches, changes nothing and returns a small JSON value."""
 
         def work() -> Json:
             return self.trainer.ranks.agreed(lambda: self._search(self._calls, look, *args))
@@ -99,26 +98,26 @@ class Run(Work):
         return self._call(f"ask {look.__name__}", list(args), work)
 
     def cut(self, kept: Kept, *, momentum: str = "keep") -> None:
-        """Remove every channel that `kept` does not name, in the groups that it names, for real.
+        """Remove, for real, every channel that `kept` does not name, in the groups that it names.
 
-        The optimizer's momentum goes on for the channels that stay, unless `momentum` is "reset".
+        The channels that stay keep their momentum, unless `momentum` is "reset".
         """
         self._call("cut", [kept, momentum], lambda: self._cut(kept, momentum))
 
     def note(self, **values: Json) -> None:
-        """Put values beside the curves, for the record and the figures."""
+        """Store values beside the curves, for the record and the figures."""
         self._call("note", values, lambda: values)
 
     def buffer(self, name: str, like: str) -> Tensor:
-        """A tensor like the parameter `like`, for scores gathered over steps: saved, and cut along with it.
+        """A tensor shaped like the parameter `like`, for scores gathered over steps. It is saved, and cut with it.
 
-        Ask for it anew in each callback: after a cut it is another tensor.
+        Call this again in each callback: after a cut it is another tensor.
         """
         return self.trainer.buffer(name, like)
 
     @property
     def training_images(self) -> int:
-        """How many training images there are, without those held out for validation."""
+        """The number of training images, without those held out for validation."""
         return len(self.trainer.batches.train)
 
     @property
@@ -129,18 +128,18 @@ class Run(Work):
         return self.channels.groups
 
     def start_from_dense(self) -> None:
-        """Take over the weights of the same seed's dense network; its epochs and hours count as this cell's."""
+        """Take over the weights of the same seed's dense network. Its epochs and hours count as this cell's."""
         result = self._call("start from dense", [], self._start_from_dense)
         self._same_parent("start", result)
 
     def architecture(self) -> Json:
-        """The parent's: its `widths`, group by group, and the `training_macs` it was found with."""
+        """The parent's `widths`, group by group, and the `training_macs` that it took."""
         parent = self._parent("architecture_of")
         found = {"parent": parent.content, "widths": parent.widths, "training_macs": parent.training_macs}
         return self._same_parent("architecture_of", self._call("architecture", [], lambda: found))
 
     def stretch(self, times: float) -> None:
-        """Before any training: make the schedule `times` as long, its learning rates stretched along."""
+        """Make the schedule and its learning rates `times` as long. Only before any training."""
 
         def work() -> None:
             if self.trainer.trained:
@@ -150,14 +149,14 @@ class Run(Work):
         self._call("stretch", [times], work)
 
     def check_reach(self, *, cap: float = CAP, round_to: int = 1) -> None:
-        """Refuse, before anything is trained for it, a target that no cut within these limits can meet."""
+        """Refuse a target that no cut within these limits can meet, before any training."""
         if self.channels:
             check_reach(self.groups, self.channels.costs, self.kind, self.target, cap=cap, round_to=round_to)
 
     # ---- the journal -------------------------------------------------------------------------
 
     def _call(self, name: str, args: Json, work: Callable[[], Json]) -> Json:
-        """The heart of it: a call that is in the journal is over; any other is done, then entered."""
+        """The core of a run. A call in the journal is not repeated. Any other is done and then entered."""
         journal = self.progress.journal
         asked = digest(args)
         if self._calls < len(journal):
@@ -181,14 +180,14 @@ class Run(Work):
         return entry["result"]
 
     def resume(self, progress: Progress, tensors: dict[str, Any]) -> None:
-        """Take over what a checkpoint holds: first the cuts, then the tensors that are left."""
+        """Restore a checkpoint: first the cuts, then the tensors that are left."""
         dense, self.progress = self.macs, progress
         self.meter.seconds = dict(progress.seconds)
         if progress.kept:
             self._remove(progress.kept, "keep")
         self.trainer.restore(tensors)
         if progress.journal:
-            self.macs = dense  # of the first call; each call in the journal brings its own
+            self.macs = dense  # of the first call; each call in the journal has its own
 
     # ---- the work behind the calls -----------------------------------------------------------
 

@@ -1,7 +1,7 @@
-"""One shape for every method that is a schedule: the share removed as a function of progress.
+"""Methods that are a schedule: the share removed is a function of progress.
 
-A cell that removes `weights` masks, after every step; one that removes `macs`, `params` or `channels`
-cuts, between epochs.
+A cell that removes `weights` masks after every step. A cell that removes `macs`, `params` or `channels`
+cuts between epochs.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,11 +32,11 @@ def prune_along(
     scope: Scope = "local",
     round_to: int | None = None,
 ) -> None:
-    """Train to the end; at each moment the target × fraction(progress) is gone.
+    """Train to the end. At each moment the target × fraction(progress) is gone.
 
-    `by` is what ranks: for weights magnitude (the default) or random, for channels any criterion
-    (default: group_norm). A `local` scope takes the same share of every layer or channel group, a `global`
-    one ranks all of them together. With `round_to` the widths left are multiples of it.
+    `by` is the ranking: for weights magnitude (the default) or random, for channels any criterion
+    (default: group_norm). A `local` scope takes the same share of every layer or channel group. A `global`
+    scope ranks all of them together. With `round_to` the widths left are multiples of it.
     """
     if run.kind == "weights":
         if round_to:
@@ -47,7 +47,7 @@ def prune_along(
 
 
 def cut_along(run: "Run", fraction: Callable[[float], float], *, by: str, scope: Scope, round_to: int) -> None:
-    """Before each epoch cut what is due by then; before the last one all, so that nothing is cut untrained."""
+    """Before each epoch cut what is due then. Before the last epoch cut all, so that training follows every cut."""
     if by not in CRITERIA:
         raise UnknownName("criterion", by, CRITERIA)
     run.check_reach(round_to=round_to)
@@ -74,8 +74,8 @@ def lowest(
     last: bool = True,
     yardstick: Mapping[str, float] | None = None,
 ) -> dict[str, list[int]]:
-    """The channels that stay when the lowest have gone. `normalise` is local, or one of NORMALISE: then all
-    channels are ranked together, in units of each group's `yardstick` (1 where none is given)."""
+    """The channels that stay when the lowest are removed. `normalise` is local, or one of NORMALISE: then all
+    channels are ranked together, in units of each group's `yardstick` (1 if none is given)."""
     if normalise == "local":
         ranked = {name: share_by_then(score, view.groups[name]) for name, score in scores(view, by).items()}
     else:
@@ -89,9 +89,9 @@ def yardstick_after(
 ) -> dict[str, float]:
     """What the mean of the dense group would be, in units of the mean of the channels that are left.
 
-    A cut takes a group's weakest channels, so the mean of the rest jumps up. Without this the rest would look
-    weak beside groups that lost nothing, and a group that was cut once would be cut again and again. The jumps
-    are multiplied up, so the yardstick still follows the weights as they are trained.
+    A cut takes a group's weakest channels, so the mean of the rest jumps up. In units of that mean the rest would look
+    weak beside groups that lost nothing, and a group that was cut once would be cut again and again. The
+    yardstick divides by all jumps, so it still follows the weights as they are trained.
     """
     after = dict(yardstick)
     for name, score in scores(view, by).items():
@@ -113,8 +113,8 @@ def gather_taylor(run: "Run") -> Callable[[nn.Module, "Now"], None]:
 
 
 def mask_along(run: "Run", fraction: Callable[[float], float], *, by: str, scope: Scope) -> None:
-    """The ranking is made anew at each step, so before the end a removed weight could return; with
-    magnitudes, zeros without gradient rank last."""
+    """Ranks again at each step, so a removed weight could return before the end. With magnitudes, zeros
+    without gradient rank lowest."""
     scored: dict[str, Tensor] = {}
 
     def random(name: str, weight: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Is a record true? Rebuild the network from record and weights, count again, evaluate again, compare."""
+"""Checks a record: rebuilds the network from record and weights, counts and evaluates it again, and compares."""
 
 import base64
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from benchmark.training.evaluate import evaluate
 from benchmark.training.layout import layout
 from benchmark.training.weights import read_weights, weights_hash
 
-ELSEWHERE = 0.01  # the share of images that another machine may judge otherwise: 0.2 % were seen, GPU against CPU, bf16
+ELSEWHERE = 0.01  # share of images that another machine may classify differently; seen: 0.2 %, GPU against CPU, bf16
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Check:
     what: str
     recorded: object
     found: object
-    spare: float = 0.0  # how far apart two numbers may lie
+    spare: float = 0.0  # how far apart two numbers may be
 
     @property
     def ok(self) -> bool:

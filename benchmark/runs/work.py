@@ -1,4 +1,4 @@
-"""What a run does, without its journal: epochs, searches, cuts, and what each of them costs."""
+"""What a run does, without its journal: epochs, searches, cuts, and their costs."""
 
 import time
 from collections.abc import Callable
@@ -25,22 +25,22 @@ Json = Any
 
 @dataclass
 class Progress:
-    """All of a run that is not tensors. It is JSON, and lies in the checkpoint beside the weights."""
+    """The state of a run that is not tensors. It is JSON, in the checkpoint beside the weights."""
 
     journal: list[dict[str, Json]] = field(default_factory=list)
     epochs_into_call: int = 0
-    kept: Kept = field(default_factory=dict)  # channels left, in the numbers of the dense network
+    kept: Kept = field(default_factory=dict)  # channels left, by their number in the dense network
     curves: list[dict[str, Json]] = field(default_factory=list)
     training_macs: int = 0
     search_macs: int = 0
-    decoded: int = 0  # images of training that were decoded for it
+    decoded: int = 0  # training images that were decoded
     seconds: dict[str, float] = field(default_factory=dict)
     fingerprints: list[str] = field(default_factory=list)
     saved_at: float = 0.0
 
 
 class Work:
-    """A cell under way. `Run` adds the calls that a method makes, and their journal."""
+    """A running cell. `Run` adds the calls that a method makes, and their journal."""
 
     def __init__(
         self,
@@ -62,18 +62,18 @@ class Work:
         self.meter, self.progress = Meter(), Progress()
 
     def macs_to_train(self, epochs: int) -> int:
-        """What so many epochs cost with the network as it is now; a backward pass counts as two forward."""
+        """MACs of so many epochs with the present network. A backward pass counts as two forward passes."""
         batches = self.trainer.batches
         return 3 * self.macs * batches.steps * batches.recipe.batch * epochs
 
     def measure(self) -> float:
-        """The share removed by now, in the cell's own unit."""
+        """The share removed so far, in the cell's own unit."""
         if self.kind in CHANNEL_KINDS and self.channels:
             return self.channels.costs.removed(self.kind, self.channels.widths)
         return masks.removed(self.trainer.network) if self.kind else 0.0
 
     def check_in(self) -> None:
-        """After each step, epoch and call: whoever waits to stop this run can, and a checkpoint is written when due."""
+        """After each step, epoch and call: the run can be stopped here, and a checkpoint is written when due."""
         if self._check_in(self):
             self.save()
 
@@ -86,7 +86,7 @@ class Work:
     # ---- epochs ------------------------------------------------------------------------------
 
     def _train(self, kind: str, count: int, place: Callable[[int], int], **callbacks: Any) -> None:
-        """`count` epochs, the i-th at epoch `place(i)` of the schedule. Those done before a kill are passed over."""
+        """`count` epochs, the i-th at epoch `place(i)` of the schedule. Epochs done before a kill are skipped."""
         trainer, progress = self.trainer, self.progress
         trainer.recipe = self.cell.recipe.stretched(self.epochs)
         while progress.epochs_into_call < count:
@@ -111,7 +111,7 @@ class Work:
         self.progress.decoded += took.images * self.trainer.ranks.size
 
     def _look_at_it(self, kind: str, at: int) -> dict[str, Json]:
-        """What the curves say of the network after an epoch; of the test images only now and then."""
+        """What the curves hold for an epoch. Accuracy on test images is measured only in some epochs."""
         network, batches, recipe = self.trainer.network, self.trainer.batches, self.cell.recipe
         seen: dict[str, Json] = {"macs": self.macs, "removed": self.measure()}
         if self.kind == "weights":
@@ -127,7 +127,7 @@ class Work:
     # ---- searches ----------------------------------------------------------------------------
 
     def _search(self, number: int, look: Callable[..., Json], *args: Json) -> Json:
-        """What `look` finds. Its random draws belong to the `number` of the call."""
+        """What `look` finds. Its random draws depend on the `number` of the call."""
         network, batches, progress = self.trainer.network, self.trainer.batches, self.progress
         seen = 0
 

@@ -1,4 +1,4 @@
-"""The training step and all around it: batches, augmentation, precision, graphs, evaluation.
+"""The training step and everything around it: batches, augmentation, precision, graphs, evaluation.
 
 May import data, pruning and plan.
 """

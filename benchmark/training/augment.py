@@ -1,7 +1,7 @@
-"""Augmentation in batches, on the device, from draws made on the host by counters.
+"""Augmentation in batches, on the device. Random draws are made on the host, from counters.
 
-A step's draws depend on (seed, epochs trained, step) alone, so a resumed run sees what an
-undisturbed one would have seen.
+A step's draws depend only on (seed, epochs trained, step), so a resumed run sees the same images
+as an undisturbed one.
 """
 
 import math
@@ -22,7 +22,7 @@ Shear = tuple[float, float]
 
 
 def crop4(images: Tensor, draw: torch.Generator) -> Tensor:
-    """Pad by four zeros, cut a window of the old size: one strided gather for the whole batch."""
+    """Pad by four zeros and cut a window of the old size, with one strided gather for the whole batch."""
     n, _, h, w = images.shape
     padded = F.pad(images, (4, 4, 4, 4))
     windows = padded.unfold(2, h, 1).unfold(3, w, 1)  # n, c, 9, 9, h, w: a view
@@ -39,7 +39,7 @@ def fastai(images: Tensor, draw: torch.Generator) -> Tensor:
     """fastai's aug_transforms() as one warp and one lighting change.
 
     Flip ½; rotate ±10°, zoom up to 1.1, perspective ±0.2, brightness and contrast 0.2, each with
-    probability ¾. Reflection at the border. Not fastai's code: same ranges, own composition.
+    probability ¾. Reflection at the border. This is not fastai's code: the ranges are the same, the composition is not.
     """
     n, _, h, w = images.shape
 
@@ -67,7 +67,7 @@ def fastai(images: Tensor, draw: torch.Generator) -> Tensor:
 
 
 def randaugment(images: Tensor, draw: torch.Generator) -> Tensor:
-    """RandAugment (Cubuk et al. 2020): twice one of fourteen operations an image, at magnitude 9 of 30.
+    """RandAugment (Cubuk et al. 2020): two of fourteen operations per image, at magnitude 9 of 30.
 
     Images that drew the same operation and sign go through torchvision's together.
     """
@@ -88,7 +88,7 @@ def _moved(images: Tensor, angle: float = 0.0, shift: tuple[int, int] = (0, 0), 
     return moved
 
 
-# An operation gets pixels and a signed strength between -1 and 1, and does by that much of its range.
+# An operation gets pixels and a signed strength between -1 and 1, which is a share of its range.
 OPERATIONS: tuple[Operation, ...] = (
     lambda x, s: x,
     lambda x, s: tv.autocontrast(x),
@@ -111,7 +111,7 @@ AUGMENTS: dict[str, Augment] = {"crop4": crop4, "flip": flip, "fastai": fastai, 
 
 
 def augments(names: tuple[str, ...]) -> list[Augment]:
-    """Those that work on a batch of pixels; a crop of a file is made while it is decoded."""
+    """The augmentations of a batch of pixels. A crop of a file is made while it is decoded."""
     for name in names:
         if name not in AUGMENTS and name != IN_LOADER:
             raise UnknownName("augmentation", name, (*AUGMENTS, IN_LOADER))

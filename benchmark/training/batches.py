@@ -1,4 +1,4 @@
-"""The data on the device: an epoch's order, a step's batch, the held-out split. Counters decide."""
+"""The data on the device: an epoch's order, a step's batch, the held-out split. All depend on counters only."""
 
 from collections.abc import Iterator
 
@@ -18,12 +18,12 @@ from benchmark.training.seeds import generator
 from benchmark.training.transfer import onto
 
 Part = tuple[Tensor | Files, Tensor]  # images and labels
-# Of one evaluation batch: fixed for a kind of device and a size of image, another size is another rounding.
+# Images of one evaluation batch. Fixed for a kind of device and a size of image: another size rounds differently.
 EVALUATION_PIXELS = {"cpu": 128 * 32 * 32, "cuda": 2048 * 32 * 32}
 
 
 class Rows:
-    """Some rows of a tensor, without a copy of them: the whole set may be most of what a run holds in memory."""
+    """Some rows of a tensor, without a copy: the whole set may be most of a run's memory."""
 
     def __init__(self, whole: Tensor, rows: Tensor) -> None:
         self.whole, self.rows = whole, rows
@@ -71,7 +71,7 @@ class Batches:
         return order[: self.epoch_images]
 
     def batch(self, order: Tensor, trained: int, step: int) -> tuple[Tensor, Tensor]:
-        """This process's share of it. Augmentation draws for all of it, whoever has the rest."""
+        """This process's share of the batch. Augmentation draws for the whole batch, the other shares included."""
         chosen = onto(self.device, order[step * self.recipe.batch : (step + 1) * self.recipe.batch])
         draw, mine = generator("augment", self.seed, trained, step), self.ranks.part(len(chosen))
         if isinstance(self.train, Files):
@@ -82,7 +82,7 @@ class Batches:
         return self._normalised(self._augmented(whole, draw)[mine]), self.train_labels[chosen[mine]]
 
     def _in_place(self, own: Tensor, mine: slice, count: int) -> Tensor:
-        """A share of a batch where it stands in it; an augmentation draws for every image of the batch."""
+        """A share of a batch at its place in the whole batch, because an augmentation draws for every image of it."""
         if len(own) == count:
             return own
         whole = own.new_zeros(count, *own.shape[1:])
@@ -90,7 +90,7 @@ class Batches:
         return whole
 
     def plain(self, part: Part) -> Iterator[tuple[Tensor, Tensor]]:
-        """Un-augmented, in order: for evaluation."""
+        """Images without augmentation, in order, for evaluation."""
         images, labels = part
         size = max(64, EVALUATION_PIXELS[self.device.type] // self.size**2)
         if isinstance(images, Files):
@@ -101,7 +101,7 @@ class Batches:
             yield self._normalised(piece), labels[number * size : (number + 1) * size]
 
     def look(self, count: int, *, augmented: bool = False) -> tuple[Tensor, Tensor]:
-        """`count` training images for a method's search: one draw a seed, never from the test set."""
+        """`count` training images for a method's search: one draw per seed, never from the test set."""
         if not 0 < count <= len(self.train):
             raise UserError(f"a subset of {count} images was asked for; the training set has {len(self.train)}")
         chosen = torch.randperm(len(self.train), generator=generator("look", self.seed))[:count].to(self.device)
@@ -116,7 +116,7 @@ class Batches:
         return self._normalised(images), self.train_labels[chosen]
 
     def _augmented(self, images: Tensor, draw: torch.Generator) -> Tensor:
-        for augment in self.augments:  # on pixels, as the papers do: what a crop adds is black
+        for augment in self.augments:  # on pixels, as in the papers: what a crop adds is black
             images = augment(images, draw)
         return images
 
@@ -126,12 +126,13 @@ class Batches:
         return F.interpolate(images.float(), size=self.size, mode="bilinear", align_corners=False)
 
     def _normalised(self, images: Tensor) -> Tensor:
-        """One array, not three: bytes become floats here; floats are of `_sized` or an augmentation, nobody else's."""
+        """In place, to use one array and not three. Bytes become floats here; floats come from `_sized` or an
+        augmentation, and nothing else uses them."""
         own = images.to(torch.float32).sub_(self.shift).mul_(self.scale)
         return own.contiguous(memory_format=self.layout)
 
     def _part(self, images: Bytes | Files) -> Tensor | Files:
-        """In the device's memory; what lies in files stays there."""
+        """The images in the device's memory. Images in files stay there."""
         return images if isinstance(images, Files) else self._put(images)
 
     def _put(self, images: Bytes) -> Tensor:
@@ -153,7 +154,7 @@ GROUP = 8  # shards that are shuffled together
 
 
 def _shard_by_shard(shards: Labels, draw: torch.Generator) -> Tensor:
-    """All images once: shards in a random order, a few at a time, their images mixed. The disk reads ahead."""
+    """All images once: shards in a random order, a few at a time, their images mixed, so that the disk reads ahead."""
     last = int(shards.max()) + 1
     rank = torch.empty(last, dtype=torch.int64)
     rank[torch.randperm(last, generator=draw)] = torch.arange(last)

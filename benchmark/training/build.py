@@ -9,7 +9,7 @@ from benchmark.plan.cell import Cell
 
 
 def build(cell: Cell, classes: int) -> nn.Module:
-    """The dense network, its weights drawn from the seed alone."""
+    """The dense network. Its weights depend only on the seed."""
     torch.manual_seed(int(digest(["weights", cell.seed])[:15], 16))
     network: nn.Module = discovery.load(discovery.pick("model", cell.model, discovery.models()))(classes)
     return network

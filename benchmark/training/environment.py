@@ -1,4 +1,4 @@
-"""How a cell is run: device, threads, mode; and what of it goes into the record."""
+"""How a cell is run: device, threads, mode. Also, what of this goes into the record."""
 
 import hashlib
 import os
@@ -38,7 +38,7 @@ class Environment:
 
     @property
     def fingerprint(self) -> str:
-        """Equal fingerprints are where equal bits are promised."""
+        """Equal bits are promised only where fingerprints are equal."""
         parts = [torch.__version__, torch.backends.cpu.get_cpu_capability(), os.environ.get("ONEDNN_MAX_CPU_ISA", "")]
         parts += [_processor(), self.mode, self.device.type]
         parts += (
@@ -52,7 +52,7 @@ class Environment:
         return {name: version(name) for name in LIBRARIES} | {"isa": torch.backends.cpu.get_cpu_capability()}
 
     def why_out_of_memory(self, error: Exception) -> str:
-        """What to tell of an error that means the memory was too small; empty for any other."""
+        """The message for an error that means too little memory; empty for any other error."""
         if not lacks_memory(error):
             return ""
         if self.device.type == "cuda":
@@ -66,7 +66,7 @@ class Environment:
         return f"out of memory at a peak of {gib[0]}, with {gib[1]} of {gib[2]} free; {advice}"
 
     def forget_peak_memory(self) -> None:
-        """The next `peak_memory` speaks of what comes from here on."""
+        """The next `peak_memory` counts from here on."""
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
@@ -74,7 +74,7 @@ class Environment:
             CLEAR.write_text("5")
 
     def peak_memory(self) -> int:
-        """On the device, in bytes, with what a graph keeps to itself; on a CPU the process's largest resident size."""
+        """In bytes. On a GPU with the memory that a graph keeps; on a CPU the process's largest resident size."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_reserved()
         if STATUS.exists():
@@ -84,7 +84,7 @@ class Environment:
 
 
 def prepare(device: str = "auto", mode: Mode = "repeatable", threads: int | None = None) -> Environment:
-    """Set the process up, once, before the first tensor."""
+    """Set up the process, once, before the first tensor."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
@@ -97,7 +97,7 @@ def prepare(device: str = "auto", mode: Mode = "repeatable", threads: int | None
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(repeatable)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs time, changes nothing
-    torch.backends.cudnn.benchmark = not repeatable  # it picks kernels by timing
+    torch.backends.cudnn.benchmark = not repeatable  # it chooses kernels by timing
     torch.backends.cudnn.allow_tf32 = False  # fp32 in a recipe is fp32, as it is for matrix products
     return Environment(torch.device(device), mode, torch.get_num_threads())
 

@@ -11,7 +11,7 @@ from benchmark.training.precision import autocast
 
 @dataclass(frozen=True)
 class Accuracy:
-    """In percent. `bits`: image by image, whether the first guess was right."""
+    """Accuracy in percent. `bits`: for each image, whether the first guess was right."""
 
     top1: float
     top5: float | None
@@ -31,7 +31,7 @@ def evaluate(network: nn.Module, batches: Batches, part: Part) -> Accuracy:
         best = scores.topk(min(5, scores.shape[1]), dim=1).indices
         guesses.append(best == labels[:, None])
     network.train(was_training)
-    right, labels = torch.cat(guesses).cpu(), part[1].cpu()  # a GPU is waited for once
+    right, labels = torch.cat(guesses).cpu(), part[1].cpu()  # waits for a GPU once
     bits = right[:, 0]
     by_class = [_percent(bits[labels == c]) for c in labels.unique()]
     return Accuracy(

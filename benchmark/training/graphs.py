@@ -1,8 +1,8 @@
 """Forward and backward as one CUDA graph: a step is one launch instead of some five hundred.
 
-What is recorded reads its inputs from, and leaves its gradients in, the same memory every time. The
-optimizer and a method's callbacks work on that memory before and after the replay, launched one by one,
-so their rates and thresholds may stay plain numbers.
+A recorded graph reads its inputs from the same memory every time, and writes its gradients to the same memory.
+The optimizer and a method's callbacks work on that memory before and after the replay. They are launched one by
+one, so their rates and thresholds can be plain numbers.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ WARM_UP = 3  # steps before recording: the libraries set up what must not be rec
 
 
 class Captured:
-    """`work` on one shape of batch, recorded once. It changes gradients, and `touched`, which recording puts back."""
+    """`work` on one shape of batch, recorded once. It changes gradients and `touched`; recording restores `touched`."""
 
     def __init__(
         self, work: Work, network: nn.Module, images: Tensor, labels: Tensor, touched: Iterable[Tensor]
@@ -35,7 +35,7 @@ class Captured:
             with torch.cuda.graph(self.graph, stream=beside):
                 work(self.images, self.labels)
         except RuntimeError as error:
-            if error.__context__:  # what ended the recording, not that it ended
+            if error.__context__:  # report what ended the recording, not that it ended
                 raise error.__context__ from None
             raise
         for tensor, old in before:
@@ -50,17 +50,17 @@ class Captured:
         for (
             parameter,
             gradient,
-        ) in self.gradients:  # none where the graph leaves none: a penalty's is of this step alone
+        ) in self.gradients:  # None where the graph leaves none: a penalty's gradient is of this step only
             parameter.grad = gradient
 
 
 def memory_of(network: nn.Module) -> Memory:
-    """What a recording depends on: where the tensors lie, and which of them learn."""
+    """What a recording depends on: where the tensors are in memory, and which of them are trained."""
     learns = [(parameter.data_ptr(), parameter.requires_grad) for parameter in network.parameters()]
     return learns + [(buffer.data_ptr(), False) for buffer in network.buffers()]
 
 
 @cache
 def _stream() -> torch.cuda.Stream:
-    """One for all recordings: the libraries keep a workspace for each stream, and free none."""
+    """One stream for all recordings: the libraries keep a workspace for each stream and never free it."""
     return torch.cuda.Stream()

@@ -1,4 +1,4 @@
-"""How long a forward pass takes, of the network as it is and of the dense one, turn by turn in one process."""
+"""How long a forward pass takes: the network as it is and the dense one, in turns in one process."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from benchmark.training.layout import layout
 from benchmark.training.precision import autocast
 
 BATCHES = (1, 128)
-TURNS, SECONDS = 15, 2.0  # so many turns, or as many (three at least) as fit in that time
+TURNS, SECONDS = 15, 2.0  # so many turns, or as many as fit in that time (at least three)
 
 
 @torch.no_grad()
@@ -43,7 +43,7 @@ def _forward(network: nn.Module, images: Tensor, recipe: Recipe) -> Callable[[],
 
 
 def _turn_by_turn(passes: dict[str, Callable[[], None]], device: torch.device) -> dict[str, tuple[float, float]]:
-    """What disturbs the machine disturbs both; the first pass of each warms up and does not count."""
+    """In turns, so that a disturbance of the machine affects both. The first pass of each is a warm-up."""
     times: dict[str, list[float]] = {name: [] for name in passes}
     for forward in passes.values():
         forward()

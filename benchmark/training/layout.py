@@ -9,7 +9,7 @@ BLOCK = 8  # on a CPU, kernels over the last dimension are slow for widths that 
 
 
 def layout(network: nn.Module, recipe: Recipe, device: torch.device) -> torch.memory_format:
-    """Channels last where the recipe allows it and every convolution's width suits it."""
+    """Channels last if the recipe allows it and the width of every convolution suits it."""
     if not recipe.channels_last:
         return torch.contiguous_format
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]

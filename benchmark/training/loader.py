@@ -1,4 +1,4 @@
-"""Decodes a few batches ahead, in worker processes. What comes out depends on counters, never on who decoded it."""
+"""Decodes a few batches ahead, in worker processes. The result depends on counters, never on the worker."""
 
 import os
 import time
@@ -16,34 +16,34 @@ from benchmark.plan.canonical import digest
 from benchmark.training.ranks import ALONE, Ranks
 
 Places = npt.NDArray[np.int64]
-Piece = tuple[int, int, Places]  # of a batch: its step, the place of the first image in it, the images
-Decoded = tuple[Tensor, float]  # and the seconds that took
+Piece = tuple[int, int, Places]  # part of a batch: its step, the place of its first image in the batch, the images
+Decoded = tuple[Tensor, float]  # the images, and the seconds that decoding took
 WORKERS = int(os.environ.get("PRUNEBENCH_WORKERS", max(1, (os.cpu_count() or 2) - 1)))
-AHEAD = 2  # batches a worker has ready
-PIECE = 64  # images that are decoded at once where no batch says how many
+AHEAD = 2  # batches that a worker has ready
+PIECE = 64  # images decoded at once where no batch size is given
 
 
 @dataclass
 class Took:
-    """What training has had from a loader."""
+    """Seconds that a loader has taken."""
 
     images: int = 0
-    waited: float = 0.0  # seconds that it stood still for want of them
-    decoding: float = 0.0  # seconds that the decoders needed, all at work
+    waited: float = 0.0  # seconds that training waited for images
+    decoding: float = 0.0  # seconds that all decoders together needed
 
 
 class Loader:
-    """Batches of images that lie on disk: training crops keyed by (seed, epochs trained, step), or plain middles."""
+    """Batches of images on disk: training crops keyed by (seed, epochs trained, step), or plain middles."""
 
     def __init__(self, size: int, seed: int, workers: int | None = None, ranks: Ranks = ALONE) -> None:
         self.size, self.seed, self.ranks = size, seed, ranks
         self.workers = _share_of(WORKERS, ranks.size) if workers is None else workers
-        self._took = Took()  # since somebody asked
+        self._took = Took()  # since `took` was last called
         self._next: tuple[int, int] | None = None  # epochs trained, step
         self._coming: Iterator[Decoded] = iter(())
 
     def crops(self, files: Files, order: Tensor, batch: int, trained: int, step: int) -> Tensor:
-        """This process's share of the step's batch; the ones after it are begun."""
+        """This process's share of the step's batch. Decoding of the next ones has begun."""
         if self._next != (trained, step):
             steps = len(order) // batch  # the incomplete last batch is dropped
             mine = self.ranks.part(batch)
@@ -59,17 +59,17 @@ class Loader:
         return images
 
     def look(self, files: Files) -> Iterator[Tensor]:
-        """All of them, in order, each as a crop that it draws once and for all."""
+        """All images, in order, each as a crop that is drawn once."""
         pieces = [(0, int(part[0]), part) for part in _in_pieces(len(files), PIECE)]
         yield from self._all(_Crops(files, pieces, self.size, (self.seed, -1)), len(pieces))
 
     def middles(self, files: Files, batch: int = PIECE) -> Iterator[Tensor]:
-        """All of them, in order, un-augmented."""
+        """All images, in order, without augmentation."""
         parts = _in_pieces(len(files), batch)
         yield from self._all(_Middles(files, parts, self.size), len(parts))
 
     def took(self) -> Took:
-        """Since this was last asked."""
+        """The seconds since this was last called."""
         took, self._took = self._took, Took()
         return took
 
@@ -78,7 +78,7 @@ class Loader:
             yield images
 
     def _start(self, dataset: Dataset[Decoded], steps: range) -> Iterator[Decoded]:
-        own = torch.Generator()  # DataLoader draws a seed for its workers; not from the generator that others use
+        own = torch.Generator()  # DataLoader draws a seed for its workers: not from the global generator
         workers = min(self.workers, len(steps))
         return iter(
             DataLoader(
@@ -112,7 +112,7 @@ class _Middles(Dataset[Decoded]):
 
 
 def _share_of(workers: int, processes: int) -> int:
-    """Of a machine's workers, those of one process: one at least, unless none are wanted."""
+    """How many of a machine's workers one process gets: at least one, unless none are wanted."""
     return max(1, workers // processes) if workers else 0
 
 

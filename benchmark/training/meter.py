@@ -1,10 +1,10 @@
-"""Where the seconds went. A meter's readings live in the checkpoint, so they survive a kill."""
+"""What the seconds were spent on. A meter's readings are in the checkpoint, so they survive a kill."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-WITHIN = {"waiting", "decoding"}  # roles whose time is part of another's, or passes beside it
+WITHIN = {"waiting", "decoding"}  # roles whose time is part of another's, or passes at the same time
 
 
 class Meter:
@@ -15,7 +15,7 @@ class Meter:
 
     @contextmanager
     def on(self, role: str) -> Iterator[None]:
-        """Count time for `role`; inside another role, that one pauses."""
+        """Count time for `role`. An enclosing role pauses meanwhile."""
         self._bank()
         self._running.append(role)
         try:
@@ -25,7 +25,7 @@ class Meter:
             self._running.pop()
 
     def add(self, role: str, seconds: float) -> None:
-        """Time of one of those."""
+        """Add time of a role in WITHIN."""
         self.seconds[role] = self.seconds.get(role, 0.0) + seconds
 
     def readings(self) -> dict[str, float]:
@@ -44,5 +44,5 @@ class Meter:
 
 
 def spent(seconds: dict[str, float]) -> float:
-    """All of a meter's readings."""
+    """The sum of a meter's readings."""
     return sum(each for role, each in seconds.items() if role not in WITHIN)

@@ -1,4 +1,4 @@
-"""The recipe's optimizer over a network's parameters; every parameter decays alike unless the recipe says otherwise."""
+"""The recipe's optimizer for a network's parameters. All parameters decay alike unless the recipe says otherwise."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def optimizer_for(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def _parameters(network: nn.Module, asked: Sgd | Adam) -> list[Any]:
-    """One group, or two where only the weights of layers are to decay."""
+    """One group, or two if only the weights of layers decay."""
     if asked.decay_all:
         return list(network.parameters())
     layers = {id(m.weight) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)}
@@ -35,7 +35,7 @@ def _parameters(network: nn.Module, asked: Sgd | Adam) -> list[Any]:
 
 
 def set_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, epoch: float) -> float:
-    """Put the optimizer at its place in the schedule; the learning rate comes back."""
+    """Set the optimizer's rates for this place in the schedule. Returns the learning rate."""
     lr, moving = rate(recipe, epoch), momentum(recipe, epoch)
     for group in optimizer.param_groups:
         group["lr"] = lr

@@ -1,8 +1,8 @@
 """fp32, or bf16 where it is safe (autocast).
 
-A processor without bf16 arithmetic takes ten times as long for it as for fp32. There the products are
-computed in fp32 from operands rounded to bf16, and rounded to bf16 after: what such arithmetic does, and as
-fast as fp32. PRUNEBENCH_BF16 says `native` or `rounded` to have one or the other anywhere.
+A processor without bf16 arithmetic takes ten times as long for bf16 as for fp32. There, operands are rounded to
+bf16, products are computed in fp32, and results are rounded to bf16. That is what bf16 arithmetic does, and it is as
+fast as fp32. Set PRUNEBENCH_BF16 to `native` or `rounded` to choose one of them on any machine.
 """
 
 import os
@@ -38,7 +38,7 @@ def autocast(device: torch.device, precision: str) -> Iterator[None]:
 
 @cache
 def rounds(device: str) -> bool:
-    """Whether bf16 is made of fp32 here."""
+    """Whether bf16 is computed by rounded fp32 here."""
     asked = os.environ.get(VARIABLE, "")
     if asked not in ("", *WAYS):
         raise UnknownName(VARIABLE, asked, WAYS)
@@ -50,7 +50,7 @@ def _native() -> bool:
 
 
 class Rounded(TorchFunctionMode):
-    """Products of bf16 operands, computed in fp32; their gradients too, as autograd follows the same way back."""
+    """Products of bf16 operands, computed in fp32. Their gradients too, because autograd uses the same operations."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Any = None

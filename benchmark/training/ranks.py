@@ -1,7 +1,7 @@
-"""The processes that train one cell together, each on its share of every batch. Alone, nothing is sent.
+"""The processes that train one cell together, each on its share of every batch. A single process sends nothing.
 
-All of them run the method; what it decides by looking (`ask`) the leader decides for all. Batch norm
-looks at a process's own share, so the number of processes is part of what was asked.
+All of them run the method. The leader makes the decisions of `ask` for all. Batch norm
+uses a process's own share, so the number of processes is part of what was asked.
 """
 
 import os
@@ -15,7 +15,7 @@ from torch import Tensor, distributed, nn
 
 from benchmark.errors import UserError
 
-PATIENCE = timedelta(hours=12)  # the others wait while the leader searches; of one that dies torchrun knows at once
+PATIENCE = timedelta(hours=12)  # the others wait while the leader searches; torchrun notices at once when one dies
 
 
 @dataclass(frozen=True)
@@ -25,18 +25,18 @@ class Ranks:
 
     @property
     def leads(self) -> bool:
-        """Only the leader writes anything."""
+        """Whether this is the leader. Only the leader writes anything."""
         return self.rank == 0
 
     def part(self, batch: int) -> slice:
-        """The places of a batch that are this process's."""
+        """The places of a batch that belong to this process."""
         each, left = divmod(batch, self.size)
         if left:
             raise UserError(f"a batch of {batch} cannot be shared by {self.size} processes")
         return slice(self.rank * each, (self.rank + 1) * each)
 
     def agreed(self, work: Callable[[], Any]) -> Any:
-        """What the leader finds, known to all."""
+        """The leader's result, sent to all."""
         if self.size == 1:
             return work()
         found = [work() if self.leads else None]
@@ -44,7 +44,7 @@ class Ranks:
         return found[0]
 
     def check_equal(self, what: str, value: str) -> None:
-        """All must have come to the same; if not, nothing they train on is worth anything."""
+        """Fail unless all have the same value. Otherwise they would train different networks."""
         if self.size == 1:
             return
         found: list[Any] = [None] * self.size
@@ -58,11 +58,11 @@ class Ranks:
         return value
 
     def lost_one(self, error: Exception) -> bool:
-        """Whether this error only says that another process is gone. Gloo has no type of its own for it."""
+        """Whether this error only means that another process is gone. Gloo has no error type of its own for it."""
         return self.size > 1 and (isinstance(error, distributed.DistError) or "gloo/transport" in str(error))
 
     def spread(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """The network as each calls it in training: its gradients are the mean over all shares."""
+        """The network that each process calls in training. Its gradients are the mean over all shares."""
         if self.size == 1:
             return network
         devices = [device.index] if device.type == "cuda" else None
@@ -73,7 +73,7 @@ ALONE = Ranks()
 
 
 def join(device: str) -> Ranks:
-    """Take the place that torchrun has given this process."""
+    """Take the rank that torchrun has given this process."""
     backend = "nccl" if device.startswith("cuda") else "gloo"
     if backend == "nccl":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))

@@ -6,7 +6,7 @@ from benchmark.plan.cell import Cosine, Recipe, Steps, WarmCosine
 
 
 def rate(recipe: Recipe, epoch: float) -> float:
-    """Steps change between epochs; the cosines move with every step."""
+    """Steps change between epochs; the cosines change with every step."""
     lr, peak = recipe.lr, recipe.optimizer.lr
     match lr:
         case Steps():
@@ -23,7 +23,7 @@ def rate(recipe: Recipe, epoch: float) -> float:
 
 
 def momentum(recipe: Recipe, epoch: float) -> float | None:
-    """Where the recipe moves the momentum against the rate; None where it is constant."""
+    """The momentum, if the recipe moves it against the rate; None if it is constant."""
     lr = recipe.lr
     if not isinstance(lr, WarmCosine) or lr.momentum is None:
         return None

@@ -1,4 +1,4 @@
-"""Every random draw has a seed of its own, made from what it is for and from counters. Nothing else decides."""
+"""Every random draw has a seed of its own, made only from its purpose and from counters."""
 
 import torch
 

@@ -23,9 +23,9 @@ from benchmark.training.seeds import seed_of
 
 @dataclass(frozen=True)
 class Now:
-    """The moment, as a method's callback sees it."""
+    """The moment in training, as a method's callback sees it."""
 
-    progress: float  # share of the schedule done once this step is over: 1.0 at the last
+    progress: float  # share of the schedule that is done after this step: 1.0 at the last
     lr: float
 
 
@@ -34,7 +34,7 @@ Penalty = Callable[[nn.Module, Now], Tensor]
 
 
 class Diverged(Exception):
-    """The loss is no longer a number. A result, not a failure."""
+    """The loss is not finite. That is a result, not a failure."""
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
@@ -49,7 +49,7 @@ class Epoch:
 
 
 class Trainer:
-    """A network, its optimizer and its counters. Bit for bit the same from the same state."""
+    """A network, its optimizer and its counters. From the same state it trains to the same bits."""
 
     def __init__(self, network: nn.Module, batches: Batches, recipe: Recipe) -> None:
         self.recipe, self.batches, self.ranks = recipe, batches, batches.ranks
@@ -57,13 +57,13 @@ class Trainer:
         self.captured: Captured | None = None
         self._lay_out()
         self.optimizer = optimizer_for(self.network, recipe)
-        self.buffers: dict[str, Tensor] = {}  # a method's own, each like one of the network's tensors
+        self.buffers: dict[str, Tensor] = {}  # a method's own, each shaped like one of the network's tensors
         self._like: dict[str, str] = {}
         self._draws = any(isinstance(m, nn.Dropout) and m.p > 0 for m in self.network.modules())
         alone = self.ranks.size == 1 and not self._draws
         self.captures = alone and batches.device.type == "cuda"  # the step as a CUDA graph
         self.trained = 0  # epochs so far, recoveries included: the random key
-        self.step = 0  # steps done of the epoch under way
+        self.step = 0  # steps done of the present epoch
         self.loss_sum = torch.zeros((), device=batches.device)
         self.right = torch.zeros((), dtype=torch.int64, device=batches.device)
 
@@ -79,19 +79,19 @@ class Trainer:
     ) -> Epoch:
         """One epoch at place `at` of the schedule, or what is left of it after a resume.
 
-        `loss` is added to the cross-entropy; the rates are those of `lag` epochs before. One
+        `loss` is added to the cross-entropy. The rates are those of `lag` epochs before. There is one
         synchronisation with the device, at the end. `after_step` may save, and may raise to stop.
         """
         network, optimizer, recipe, steps = self.network, self.optimizer, self.recipe, self.batches.steps
         order = self.batches.order(self.trained)
         network.train()
         if self.captured and self.captured.memory != memory_of(network):
-            self.captured = None  # a method froze something, or put another tensor in its place
+            self.captured = None  # a method froze a parameter, or replaced a tensor
         while self.step < steps:
             lr = set_rates(optimizer, recipe, max(0, at - lag) + self.step / steps)
             now = Now(progress=(at * steps + self.step + 1) / (recipe.epochs * steps), lr=lr)
             images, labels = self.batches.batch(order, self.trained, self.step)
-            if self._draws:  # dropout draws from torch's own generator: keyed like everything else
+            if self._draws:  # dropout draws from torch's own generator, so it is seeded like everything else
                 key = (self.batches.seed, self.trained, self.step, *([self.ranks.rank] if self.ranks.rank else []))
                 torch.manual_seed(seed_of("dropout", *key))
             if self.captures:
@@ -100,7 +100,7 @@ class Trainer:
                     self.captured = Captured(self._passes, network, images, labels, touched)
                 self.captured(images, labels)
                 if loss and (more := loss(network, now)).requires_grad:
-                    more.backward()  # onto the gradients that are there
+                    more.backward()  # added to the gradients that are there
             else:
                 self._passes(images, labels, partial(loss, network, now) if loss else None)
             if grads:
@@ -121,7 +121,7 @@ class Trainer:
         return Epoch(loss_mean, top1, rate(recipe, max(0, at - lag) + (steps - 1) / steps))
 
     def _passes(self, images: Tensor, labels: Tensor, penalty: Callable[[], Tensor] | None = None) -> None:
-        """Forward and backward: the gradients lie in the parameters, the sums have grown."""
+        """Forward and backward. Sets the gradients of the parameters and adds to the sums."""
         with autocast(images.device, self.recipe.precision):
             scores = self.forward(images)
             error = F.cross_entropy(scores, labels, label_smoothing=self.recipe.label_smoothing)
@@ -131,7 +131,7 @@ class Trainer:
         self.right += (scores.detach().argmax(1) == labels).sum()
 
     def cut(self, parts: list[cuts.Slices], momentum: str = "keep") -> None:
-        """Slice the network, and with it the optimizer's state and the method's buffers."""
+        """Slice the network, the optimizer's state and the method's buffers."""
         old = dict(self.network.named_parameters())
         by_path = {part.path: part for part in parts}
         replaced = cuts.apply(self.network, parts)
@@ -143,7 +143,7 @@ class Trainer:
         for before, after in replaced.items():
             state = self.optimizer.state.pop(before, None)
             part = by_path[path_of[before]]
-            if state is not None:  # what is shaped like the parameter goes with it; step counts stay
+            if state is not None:  # what is shaped like the parameter is sliced with it; step counts stay
                 self.optimizer.state[after] = {
                     key: part.of(value) if torch.is_tensor(value) and value.shape == before.shape else value
                     for key, value in state.items()
@@ -154,7 +154,7 @@ class Trainer:
         self._lay_out()
 
     def buffer(self, name: str, like: str) -> Tensor:
-        """A tensor shaped like the parameter `like`, at first zero; saved, and cut along with it."""
+        """A tensor shaped like the parameter `like`, at first zero. It is saved, and cut with the parameter."""
         if self._like.setdefault(name, like) != like:
             raise ValueError(f"buffer {name!r} is like {self._like[name]}, not like {like}")
         if name not in self.buffers:
@@ -174,7 +174,7 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Of a network that has been cut to the same widths."""
+        """Load a state. The network must have been cut to the same widths."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.buffers = {name: tensor.to(self.batches.device) for name, tensor in state["buffers"].items()}
@@ -189,10 +189,10 @@ class Trainer:
         self.batches.layout = form
         network = self.network
         if self.recipe.compile:
-            torch._dynamo.reset()  # after a cut as after a resume: what was compiled before decides nothing
+            torch._dynamo.reset()  # after a cut and after a resume: what was compiled before must not matter
             # The layout stays as chosen. The compiler's own choice, channels last for any width, makes oneDNN write
             # beyond its memory on processors without AVX-512: 1 × 1, stride 2, fewer than 8 channels in (docs/LOG.md).
             keep = {"layout_optimization": False}
             network = torch.compile(network, dynamic=False, options=keep)  # type: ignore[assignment,arg-type]
         self.forward = self.ranks.spread(network, self.batches.device)
-        self.captured = None  # it would read the memory of before
+        self.captured = None  # it would read the old memory

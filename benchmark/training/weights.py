@@ -1,4 +1,4 @@
-"""A network's weights as bytes: their hash, and the file they are kept in."""
+"""A network's weights as bytes: their hash, and the file that holds them."""
 
 import hashlib
 from pathlib import Path
@@ -11,7 +11,7 @@ from benchmark.records.store import write_safely
 
 
 def weights_hash(network: nn.Module) -> str:
-    """Of every parameter and buffer, in the order of their names: equal hashes are equal networks."""
+    """The hash of every parameter and buffer, in the order of their names. Equal hashes mean equal networks."""
     whole = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         whole.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())

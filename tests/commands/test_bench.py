@@ -54,7 +54,7 @@ def test_any_model_is_timed_and_told_as_json(
 
 @pytest.mark.parametrize(
     ("arguments", "word"),
-    [(["resnet21"], "resnet20"), (["resnet_tiny", "--compile", "--device", "cpu"], "wants a C.. compiler here")],
+    [(["resnet21"], "resnet20"), (["resnet_tiny", "--compile", "--device", "cpu"], "needs a C.. compiler")],
 )
 def test_what_cannot_be_timed_is_one_line(
     arguments: list[str], word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -61,7 +61,7 @@ def test_where_nothing_is_published_or_pinned_it_says_so(
 ) -> None:
     assert again(suite, tmp_path) == 0
     said = capsys.readouterr().out
-    assert "Of mine, tier full, nothing is published in this repository. Published here: none." in said
+    assert "Nothing of mine, tier full, is published in this repository. Published here: none." in said
     assert "Nothing is pinned for mine, tier full" in said
 
 

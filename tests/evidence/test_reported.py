@@ -176,7 +176,7 @@ def test_a_percentage_of_values_in_unlike_units(tmp_path: Path) -> None:
 def test_every_wrong_line_is_named_not_only_the_first(tmp_path: Path) -> None:
     path = tmp_path / "wrong.csv"
     path.write_text(rows("s,p,rumour,m,n,d,none,,top1,73,%,,", "s,p,author_log,m,n,d,none,,top1,x,%,,"))
-    with pytest.raises(UserError, match=r"(?s)2 rows cannot be.*wrong\.csv:2.*wrong\.csv:3"):
+    with pytest.raises(UserError, match=r"(?s)2 rows are wrong.*wrong\.csv:2.*wrong\.csv:3"):
         read(path)
 
 
@@ -230,7 +230,7 @@ def test_a_gap_only_where_both_mean_the_same(template: Record, monkeypatch: pyte
         ("s,p,author_table,m,r,d,none,,top1,150,%,,", "top1 150: no percentage"),
         ("s,p,author_table,m,r,d,none,,top1,-3,%,,", "top1 -3: no percentage"),
         ("s,p,author_table,m,r,d,none,,top1,0.93,,,", "top1 in no unit: accuracies are in %"),
-        ("s,p,author_table,m,r,d,none,,params,-5,M,,", "params -5: less than nothing"),
+        ("s,p,author_table,m,r,d,none,,params,-5,M,,", "params -5: below zero"),
         ("s,p,author_table,m,r50 / r56,d,none,,top1,93,%,,", "holds several values"),
         ("s,p,author_table,m,r,d,none,,top1,nan,%,,", "'nan' is no number"),
         ("s,p,author_table,m,r,d,none,,hours,inf,h,,", "'inf' is no number"),

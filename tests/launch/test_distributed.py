@@ -67,7 +67,7 @@ def test_fewer_gpus_than_a_cell_wants_is_said_before_anything_starts(
     cell, store = both("dense"), make_context(tmp_path, environment).store
     lease = Watch().claim(store.run_folder(cell.id), Holder.me("launch", ""))
     assert lease
-    with pytest.raises(UserError, match="trained by 2 GPUs, and this worker has 1"):
+    with pytest.raises(UserError, match="needs 2 GPUs, and this worker has 1"):
         train_together(cell, "cuda", store, lease, StopAsked(None), False)
 
 

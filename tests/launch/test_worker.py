@@ -250,7 +250,7 @@ def test_who_has_a_cell_elsewhere_is_named_while_it_is_waited_for(
     monkeypatch.setattr(worker, "POLL", 0.01)
     monkeypatch.setattr(Display, "say", lambda self, line: said.append(line))
     go(specs, context, StopAsked(0.3))
-    assert said == [f"waiting  {specs[0].cell.name}: process 77 on far has it; once silent for 15 min it is taken over"]
+    assert said == [f"waiting  {specs[0].cell.name}: process 77 on far has it; taken over after 15 min of silence"]
     (place,) = places([Entry(specs[0].cell.id, specs[0].cell, "pending")], context.store)
     assert (place.state, place.why) == ("running", "on far")
     os.utime(folder / "lease.0001", (time.time() - 1800,) * 2)

@@ -80,7 +80,7 @@ def test_every_suite_of_the_repository_plans(name: str) -> None:
         ("weights = [0.9]", "weights = [0.0]", "mine.toml:17: table.0.remove.weights"),
         ("weights = [0.9]", "weights = [1.0]", "mine.toml:17: table.0.remove.weights"),
         ('about = "a test"', "about = 2024-01-01", "mine.toml:1"),
-        ('"one_shot"]', '"one_cycle"]', "one_cycle stands twice"),
+        ('"one_shot"]', '"one_cycle"]', "one_cycle is twice"),
         ("validation = 100", 'validation = 100\naugment = ["crop5"]', "crop4"),
         ("momentum = 0.9", "momentum = 0.0, nesterov = true", "nesterov needs a momentum"),
         ('{ shape = "warm_cosine" }', '{ shape = "cosine", warm = 2 }', "the warm-up fills all"),

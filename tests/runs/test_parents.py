@@ -58,7 +58,7 @@ def test_a_parent_that_stands_in_no_table_is_planned_all_the_same(tmp_path: Path
         (
             '[{ name = "one_shot", by = "l2" }, { name = "one_shot", by = "l1" }, '
             '{ name = "scratch_epochs", of = "one_shot" }]',
-            "several rows are; give the one meant a label",
+            "several rows match; give the one meant a label",
         ),
     ],
 )

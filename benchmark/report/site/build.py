@@ -1,9 +1,9 @@
-"""One static site of a store: leaderboard, plots, a page a row and a run, the ledger. It opens from disk.
+"""One static site of a store: leaderboard, plots, a page for each row and each run, the ledger. It opens from disk.
 
 index.html            the leaderboard and both trade-offs
-claims.html           what papers claim, and what the records say to it
+claims.html           what papers claim, and what the records say about it
 rows/<name>.html      the seeds of one row: curves, schedules, stability, choices
-runs/<record>.html    one run: everything its record says, and how to do it again
+runs/<record>.html    one run: everything in its record, and how to repeat it
 data/<record>.js      its curves and journal, packed as they are in the store
 figures/              the tables' figures, as SVG, PDF and PNG
 """
@@ -32,12 +32,12 @@ from benchmark.report.table import Table
 
 PRINTED = ("svg", "pdf", "png")
 DRAWN = ".figures.json"  # what each figure shows, by its digest
-CONTENTS = ".site"  # the files of the site, so that a later one removes its own and no others
+CONTENTS = ".site"  # the list of the site's files, so that the next build removes these and no others
 MADE = re.compile(r"(rows|runs|data|figures)/[^/]+")
 
 
 def build(tables: list[Table], found: list[Finding], store: Store, folder: Path) -> int:
-    """Write the site; how many pages it has."""
+    """Write the site. Returns the number of pages."""
     notes = Footnotes(in_html)
     lines = lines_of(tables, notes)
     written: set[Path] = set()
@@ -45,7 +45,7 @@ def build(tables: list[Table], found: list[Finding], store: Store, folder: Path)
         written.add(folder / name)
         _write(folder / name, text)
     pages = len(written)
-    for stored in store.all():  # named by what is in it: what lies there is right
+    for stored in store.all():  # named by their content, so files that are there are right
         written.add(packed := folder / "data" / f"{stored.content}.js")
         if not packed.exists():
             _write(packed, _packed(stored, store))
@@ -84,7 +84,7 @@ def _drawn_before(folder: Path) -> dict[str, str]:
 
 
 def _ours(folder: Path) -> set[Path]:
-    """What an earlier site put there. The rest of a folder may be anybody's."""
+    """The files of an earlier site. Other files in the folder are not ours."""
     if not (folder / CONTENTS).is_file():
         return set()
     names = (folder / CONTENTS).read_text().splitlines()
@@ -93,7 +93,7 @@ def _ours(folder: Path) -> set[Path]:
 
 
 def ledger_page(found: list[Finding]) -> str:
-    """The ledger alone, in one file."""
+    """Only the ledger, in one file."""
     style = files("benchmark.report.site").joinpath("assets/site.css").read_text(encoding="utf-8")
     return _templates().get_template("alone.html").render(claims=entries(found), style=style)
 
@@ -146,18 +146,18 @@ FILTERS = (
 
 
 def _filters(lines: Iterable[Line]) -> list[tuple[str, str, list[str]]]:
-    """Heading of a column, what to call it beside the choice, and what one can choose."""
+    """For each filter: the heading of its column, its label, and the values to choose from."""
     points = [line.point() for line in lines]
     return [(head, label, sorted({str(point[key]) for point in points})) for key, head, label in FILTERS]
 
 
 def _script(value: Any) -> str:
-    """JSON that may stand inside a script element."""
+    """JSON that is safe inside a script element."""
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _packed(stored: Stored, store: Store) -> str:
-    """The side file as it is, in a script: a page opened from disk may load scripts and nothing else."""
+    """The side file as it is, in a script, because a page opened from disk can load only scripts."""
     packed = store.packed_side_or_none(stored) or pack_side({"curves": [], "journal": [], "bits": ""})[1]
     return f'(window.sides??={{}})["{stored.content}"]="{base64.b64encode(packed).decode()}";\n'
 
@@ -175,7 +175,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """A link that lies there is replaced, not followed."""
+    """Write a file. A link that is there is replaced, not followed."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_symlink():

@@ -1,4 +1,4 @@
-"""What the pages say, as plain values: a row of the leaderboard, and the facts of one run."""
+"""The content of the pages, as plain values: a row of the leaderboard, and the facts of one run."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +35,7 @@ class Line:
 
     @property
     def reached(self) -> str:
-        """What was removed where that is not what was asked."""
+        """What was removed, if that is not what was asked."""
         return reached(self.row.records) if self.row.off_target else ""
 
     @property
@@ -73,7 +73,7 @@ class Line:
         return list(self.row.records[:CURVES])
 
     def point(self) -> dict[str, Any]:
-        """What the plots need of it."""
+        """The values that the plots need."""
         row = self.row
         return {
             "data": row.data, "model": row.model, "kind": row.kind or "nothing", "track": self.track,
@@ -85,7 +85,7 @@ class Line:
 
 
 def lines_of(tables: list[Table], notes: Footnotes) -> list[Line]:
-    """Every row of every table, its page named by what it is, numbered where two are named alike."""
+    """Every row of every table. Its page is named by its content, with a number if two names are equal."""
     lines: list[Line] = []
     taken: dict[str, int] = {}
     for table in tables:
@@ -99,7 +99,7 @@ def lines_of(tables: list[Table], notes: Footnotes) -> list[Line]:
 
 
 def run_facts(stored: Stored) -> dict[str, Facts]:
-    """Everything that a record says, in groups, in words."""
+    """Everything in a record, in groups, in words."""
     record, cost, alone = stored.record, stored.cost, stored.alone
     cell, outcome, network, how, code = record.cell, record.outcome, record.network, record.how, record.code
     return {

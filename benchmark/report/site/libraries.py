@@ -1,7 +1,7 @@
 """DataTables and Plotly as scripts that a page opened from disk can load: no module, no network.
 
-Both come out of the installed packages (itables ships DataTables as one bundle, plotly its own), so
-their versions are pinned with everything else and no copy of them lies in this repository.
+Both come from the installed packages (itables has DataTables as one bundle, plotly has its own), so
+their versions are pinned with everything else and this repository holds no copy of them.
 """
 
 import re
@@ -11,7 +11,7 @@ from benchmark.errors import UserError
 
 
 def datatables_js() -> str:
-    """A browser refuses modules from disk: what the bundle exports becomes `window.tables` instead."""
+    """A browser refuses modules from disk, so the exports of the bundle become `window.tables`."""
     bundle = files("itables").joinpath("html/dt_bundle.js").read_text(encoding="utf-8")
     exports = re.findall(r"export\s*\{([^{}]*)\}\s*;?", bundle)
     if len(exports) != 1:
