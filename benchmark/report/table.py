@@ -1,4 +1,4 @@
-"""A table in the paper's shape, as plain cells that each format writes in its own way. Equal records give equal bytes."""
+"""A table in the paper's shape, as cells that each format writes in its own way. Equal records give equal bytes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
