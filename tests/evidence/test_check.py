@@ -182,9 +182,7 @@ def test_what_is_missing_is_said(tmp_path: Path, environment: Any, pinned: Pin) 
     empty = check("s", places(tiny("agp")), [], make_context(tmp_path / "empty", environment).store, smoke=False)
     assert ("nothing is pinned and nothing measured" in empty.lines[0].why, empty.exit) == (True, 4)
     gone = check("s", places(tiny("agp")), [pinned], context.store, smoke=False)
-    assert [(line.verdict, line.why) for line in gone.lines] == [
-        ("not measured", "pinned, but no longer in the suite")
-    ]
+    assert [(line.verdict, line.why) for line in gone.lines] == [("not measured", "pinned, but no longer in the suite")]
 
 
 def test_without_a_tolerance_seeds_decide(
