@@ -405,7 +405,7 @@ def test_where_a_record_tells_nothing_of_the_measure_there_is_no_verdict(found: 
     means = {"dense": 92.0, "one_cycle": 90.0, "one_shot": 80.0}
     for asked in ({"metric": "top5"}, {"kind": "cuts earlier than"}):
         (finding,) = found(means, claim(**asked))
-        assert (finding.state, "do not tell" in finding.why) == ("not tested", True)
+        assert (finding.state, "do not hold" in finding.why) == ("not tested", True)
     (noted,) = found(means, claim(kind="cuts earlier than"), stable={"one_cycle": 40, "one_shot": 90})
     assert noted.state == "reproduced", "the dense network notes no such epoch"
 
@@ -498,4 +498,4 @@ def test_hours_that_others_had_a_part_in_decide_nothing(found: Callable[..., lis
 def test_an_epoch_that_is_no_number_tells_nothing(found: Callable[..., list[Finding]], noted: object) -> None:
     means = {"dense": 92.0, "one_cycle": 90.0, "one_shot": 80.0}
     (finding,) = found(means, claim(kind="cuts earlier than"), stable={"one_cycle": 40, "one_shot": noted})
-    assert (finding.state, "do not tell" in finding.why) == ("not tested", True)
+    assert (finding.state, "do not hold" in finding.why) == ("not tested", True)
