@@ -48,7 +48,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_method_from_the_template_stands_in_the_table(ran: Path) -> None:
     table = prunebench("table", "mine.toml", "--methods", "lab", cwd=ran)
     assert "| 90 % weights | lab:my_method |" in table.stdout
-    assert {p.suffix for p in (ran / "results" / "tables").iterdir()} == {".md", ".tex", ".csv"}
+    assert {p.suffix for p in (ran / "results" / "tables").iterdir()} == {".md", ".tex", ".csv", ".bib"}
 
 
 def test_a_second_run_has_nothing_to_do_and_imports_no_torch(ran: Path) -> None:

@@ -1,8 +1,10 @@
 """What every method must do, found by itself: also for your own, `pytest tests/contract --methods DIR`."""
 
 import ast
+import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ from tests.conftest import finish, make_context, recipe
 
 FACE = set(benchmark.__all__)
 FAMILIES = ["resnet_tiny", "vgg_tiny", "mobilenetv2_tiny", "vit_tiny"]
+TWO_FAMILIES = [  # at each push; all four in `tox -e slow`
+    *(pytest.param(name, marks=[] if name in ("resnet_tiny", "vit_tiny") else pytest.mark.slow) for name in FAMILIES)
+]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -75,7 +80,7 @@ def test_it_meets_its_targets_on_every_family(
         assert finish(name, context, kind=kind, amount=0.4).record.network.removed == pytest.approx(0.4, abs=0.01)
 
 
-@pytest.mark.parametrize("model", FAMILIES)
+@pytest.mark.parametrize("model", TWO_FAMILIES)
 def test_stopped_in_pieces_it_cuts_the_same_network_and_the_record_can_be_verified(
     name: str, extra: tuple[Path, ...], model: str, tmp_path: Path, environment: Environment
 ) -> None:
@@ -85,7 +90,7 @@ def test_stopped_in_pieces_it_cuts_the_same_network_and_the_record_can_be_verifi
     stopped_in_pieces(name, extra, tmp_path, environment, model=model, kind="macs")
 
 
-@pytest.mark.parametrize("model", FAMILIES)
+@pytest.mark.parametrize("model", TWO_FAMILIES)
 def test_its_variants_too(
     name: str, extra: tuple[Path, ...], model: str, tmp_path: Path, environment: Environment
 ) -> None:
@@ -146,14 +151,20 @@ def test_bf16_runs_too(name: str, extra: tuple[Path, ...], tmp_path: Path, envir
 
 def test_it_can_be_listed_without_torch(name: str, extra: tuple[Path, ...]) -> None:
     """Its configuration is literal: read, not run."""
+    assert listed_without_torch(extra)[name].strip()
+
+
+@cache
+def listed_without_torch(extra: tuple[Path, ...]) -> dict[str, str]:
     script = (
-        "import sys; sys.modules['torch'] = None\n"
+        "import json, sys; sys.modules['torch'] = None\n"
         "from pathlib import Path; from benchmark.plan import discovery\n"
-        f"found = discovery.methods(tuple(map(Path, {tuple(map(str, extra))!r})))[{name!r}]\n"
-        "print(found.about)"
+        f"found = discovery.methods(tuple(map(Path, {tuple(map(str, extra))!r})))\n"
+        "print(json.dumps({name: method.about for name, method in found.items()}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=discovery.ROOT
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+    listed: dict[str, str] = json.loads(done.stdout)
+    return listed

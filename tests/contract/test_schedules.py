@@ -22,7 +22,8 @@ from benchmark.runs.schedules import prune_along
 from methods import agp, iterative, one_cycle, one_shot
 
 SCHEDULES = {each.__name__.partition(".")[2]: each.fraction for each in (iterative, agp, one_cycle)}
-NETWORKS = ("resnet20", "resnet56", "mobilenetv2_cifar", "vit_cifar")
+LARGER = ("resnet56", "mobilenetv2_cifar", "vit_cifar")
+NETWORKS = ("resnet20", *(pytest.param(name, marks=pytest.mark.slow) for name in LARGER))
 
 
 class Untrained:

@@ -102,7 +102,9 @@ def in_halves(self: Trainer, at: int, *, loss: Any = None, grads: Any = None, we
     return Epoch(0.0, 0.0, rate(self.recipe, at + (steps - 1) / steps))
 
 
-@pytest.mark.parametrize(("method", "model"), [("ocspruner", "resnet20"), ("one_cycle", "resnet_tiny")])
+@pytest.mark.parametrize(
+    ("method", "model"), [pytest.param("ocspruner", "resnet20", marks=pytest.mark.slow), ("one_cycle", "resnet_tiny")]
+)
 def test_two_processes_train_as_one_that_sees_both_halves(
     method: str, model: str, tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,7 +32,7 @@ def test_out_of_memory_is_an_ending_with_advice_and_never_a_smaller_batch(
     batches: list[int] = []
 
     def full(self: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
-        if len(images) == 1:  # counting
+        if len(images) <= 2:  # counting, and the dry run
             return whole(self, images)
         batches.append(len(images))
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory")
