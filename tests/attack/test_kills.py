@@ -37,7 +37,7 @@ from tests.runs.forked import end_of, in_child
 LAB = (Path(__file__).parents[1] / "lab",)
 WINDING = "lab:winding"  # makes every kind of call
 METHODS = [WINDING, *(pytest.param(method, marks=pytest.mark.slow) for method in discovery.methods())]
-KILLS = times(2, 60)  # for each method: more than a thousand in all at full size
+KILLS = times(2, 64)  # for each method: more than a thousand in all at full size
 EPOCHS = 12  # of four steps
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 INTERRUPTED = 130
