@@ -113,6 +113,10 @@ def unit(rows: Sequence[Row]) -> str:
     return _unit({_how(row).how.device for row in rows if row.n and not row.unlike})
 
 
+def own_unit(row: Row) -> str:
+    return _unit({_how(row).how.device})
+
+
 def _unit(devices: set[str]) -> str:
     return "CPU core h" if devices == {"cpu"} else "GPU h"
 
@@ -121,8 +125,8 @@ def hours(row: Row, of: str) -> str:
     """All of it: pretraining, training, search and recoveries. In brackets where it compares with nothing: the machine
     was shared, or is of another kind than the other rows'."""
     value = row.hours * _cores(row)
-    own = _unit({_how(row).how.device})
-    text = f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
+    own = own_unit(row)
+    text = f"{value:.2f}" if value >= 0.1 else f"{value:.3f}" if value >= 0.001 else f"{value:.2g}"
     if row.unlike and own != of:
         return f"({text} {own})"
     return f"({text})" if row.flagged("hours shared") or row.unlike else text

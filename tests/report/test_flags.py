@@ -247,3 +247,16 @@ def test_no_claim_is_judged_on_such_a_row(
     assert (finding.state, finding.why) == ("not tested", f"rows of unlike conditions: {label}")
     (other,) = found(means, claim(kind="reaches", against=[], value=80.0), how=odd, where=label)
     assert (other.state == "reproduced") == (label != "one_cycle"), "a row that it does not speak of spoils nothing"
+
+
+def test_the_board_says_hours_in_the_unit_of_their_device(tmp_path: Path, suite: Path, template: Record) -> None:
+    store = Store(tmp_path / "store")
+    for each in planned(suite):
+        add(store, template, each.cell, 80.0 + each.cell.seed, device="cpu" if each.label == "one_shot" else "cuda")
+    build(tables_of(read(str(suite)), planned(suite), store), [], store, tmp_path / "site")
+    page = (tmp_path / "site" / "index.html").read_text()
+    hours = {
+        name: next(line for line in page.split("<tr>") if f">{name}</a>" in line) for name in ("One-shot", "One-Cycle")
+    }
+    assert "(2.00) CPU core h<" in hours["One-shot"]
+    assert ">2.00 GPU h<" in hours["One-Cycle"]

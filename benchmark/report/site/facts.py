@@ -6,7 +6,7 @@ from typing import Any
 from benchmark.records.flags import reached
 from benchmark.records.rows import Row
 from benchmark.records.store import Stored
-from benchmark.report.columns import hours, unit
+from benchmark.report.columns import hours, own_unit
 from benchmark.report.footnotes import Footnotes
 from benchmark.report.names import title
 from benchmark.report.reported_columns import Beside, beside
@@ -53,7 +53,7 @@ class Line:
     @property
     def hours(self) -> str:
         """With their unit: the board holds rows of GPUs and of CPUs."""
-        of = unit([self.row])
+        of = own_unit(self.row)
         return f"{hours(self.row, of)} {of}"
 
     @property
