@@ -16,7 +16,9 @@ app = typer.Typer()
 @app.command()
 def table(
     suite: Annotated[str, typer.Argument(help="A suite's name, a TOML file, or all.", autocompletion=o.suite_names)],
-    format: Annotated[str, typer.Option("--format", help="md, tex or csv. Default: all three, into OUT/tables.")] = "",
+    format: Annotated[
+        str, typer.Option("--format", help="md, tex, csv, parquet. Default: all but parquet, into OUT/tables.")
+    ] = "",
     standalone: Annotated[bool, typer.Option("--standalone", help="A LaTeX document that compiles as it is.")] = False,
     tier: o.Tier = "full",
     set: o.Sets = None,

@@ -16,7 +16,7 @@ from benchmark.records.rows import Row
 from benchmark.records.store import Store, write_safely
 from benchmark.report.names import bibliography
 from benchmark.report.pictures import Picture, pictures_of
-from benchmark.report.rendering import FORMATS, render
+from benchmark.report.rendering import FORMATS, PARQUET, render, write_parquet
 from benchmark.report.table import Table, tables_of
 
 DRAWING = "benchmark.report.figures"
@@ -28,6 +28,12 @@ def make_table(
     name: str, format: str, tier: str, sets: tuple[str, ...], out: Path, methods_from: tuple[Path, ...]
 ) -> str:
     """With a format: that text. Without: write every format and the figures under OUT, and return the Markdown."""
+    if format == PARQUET:
+        paths = []
+        for stem, tables in _tables(name, tier, sets, out, methods_from).items():
+            write_parquet(tables, path := out / "tables" / f"{stem}.parquet")
+            paths.append(f"{path}\n")
+        return "".join(paths)
     if format:
         found = _tables(name, tier, sets, out, methods_from)
     else:
@@ -50,6 +56,7 @@ def check_table(
         if not path.is_file() or path.read_bytes() != content:
             raise UserError(f"{path}: not what its records give; `prunebench table {name} --out {out}` rewrites it")
     there = {path for folder in ("tables", "figures") for path in (out / folder).glob("*")}
+    there = {path for path in there if path.suffix != f".{PARQUET}"}
     if name == ALL and (more := sorted(there - products.keys())):
         raise UserError(f"{more[0]}: no record gives it; delete it")
     return f"{name}: {len(products)} tables and figures equal what the records give\n"

@@ -89,10 +89,6 @@ class Row:
         return self.hours / fmean([s.cost.hours for s in dense])
 
     @cached_property
-    def dense_hours(self) -> float | None:
-        return self.hours / times if (times := self.times_dense_hours) else None
-
-    @cached_property
     def times_dense_macs(self) -> float | None:
         """Everything that was computed, search and parents included, divided by the dense network's training."""
         if not self.dense:

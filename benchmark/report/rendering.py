@@ -1,6 +1,8 @@
 """The formats of a table."""
 
+import io
 from collections.abc import Iterable
+from pathlib import Path
 
 from benchmark.errors import UnknownName
 from benchmark.records.rows import Row
@@ -10,6 +12,7 @@ from benchmark.report.table import Table
 from benchmark.report.table_csv import csv_of
 
 FORMATS = ("md", "tex", "csv")
+PARQUET = "parquet"  # a file, not text
 WHOLE = "document"  # of LaTeX: to be compiled as it is
 
 
@@ -22,6 +25,15 @@ def render(tables: list[Table], format: str) -> str:
         return csv_of(csv_lines(tables))
     draw = md_table if format == "md" else tex_table
     return "\n".join(draw(table) for table in tables)
+
+
+def write_parquet(tables: list[Table], path: Path) -> None:
+    """The same rows and columns as the CSV, with their types."""
+    import pandas  # takes a second to import
+
+    frame = pandas.read_csv(io.StringIO(render(tables, "csv")), dtype={"records": "string"})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.to_parquet(path, index=False)
 
 
 def csv_lines(tables: list[Table]) -> Iterable[tuple[Iterable[str], Row]]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from statistics import fmean, stdev
 
+import pandas
 import pytest
 
 from benchmark.commands.table import check_table, make_table
@@ -118,6 +119,17 @@ def test_the_three_formats_hold_the_same_numbers(tmp_path: Path, suite: Path, te
     assert ",one_shot,weights,0.9,0.9,2,2,82,2.82843," in csv
     with pytest.raises(UserError, match="unknown format 'html'; known: csv, md, tex"):
         render(tables, "html")
+
+
+def test_parquet_holds_what_the_csv_holds(tmp_path: Path, suite: Path, template: Record) -> None:
+    store = Store(tmp_path)
+    fill(store, suite, template)
+    assert make_table(str(suite), "parquet", "full", (), tmp_path, ()) == f"{tmp_path / 'tables' / 'mine.parquet'}\n"
+    text = make_table(str(suite), "csv", "full", (), tmp_path, ())
+    frame = pandas.read_parquet(tmp_path / "tables" / "mine.parquet")
+    assert list(frame.columns) == text.splitlines()[0].split(",")
+    assert frame.set_index("method")["top1_mean"].to_dict() == {name: fmean(values) for name, values in TOP1.items()}
+    assert frame["n"].dtype.kind == "i"
 
 
 def test_equal_records_give_equal_bytes_whatever_order_they_came_in(
