@@ -260,3 +260,15 @@ def test_the_board_says_hours_in_the_unit_of_their_device(tmp_path: Path, suite:
     }
     assert "(2.00) CPU core h<" in hours["One-shot"]
     assert ">2.00 GPU h<" in hours["One-Cycle"]
+
+
+def test_a_row_that_two_tables_share_is_on_the_board_once(tmp_path: Path, suite: Path, template: Record) -> None:
+    suite.write_text(
+        SUITE + SUITE[SUITE.index("[[table]]") :].replace('"first"', '"again"').replace('"one_cycle", ', "")
+    )
+    store = Store(tmp_path / "store")
+    for each in {each.id: each for each in planned(suite)}.values():
+        add(store, template, each.cell, 80.0 + each.cell.seed)
+    build(tables_of(read(str(suite)), planned(suite), store), [], store, tmp_path / "site")
+    page = (tmp_path / "site" / "index.html").read_text()
+    assert [page.count(f">{name}</a>") for name in ("Dense", "One-Cycle", "One-shot")] == [1, 1, 1]

@@ -10,10 +10,14 @@ figures/              the tables' figures, as SVG, PDF and PNG
 
 import base64
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +35,7 @@ from benchmark.report.site.facts import Line, lines_of, run_facts
 from benchmark.report.table import Table
 
 PRINTED = ("svg", "pdf", "png")
+MANY, PROCESSES = 16, 8  # figures, and processes that draw them
 DRAWN = ".figures.json"  # what each figure shows, by its digest
 CONTENTS = ".site"  # the list of the site's files, so that the next build removes these and no others
 MADE = re.compile(r"(rows|runs|data|figures)/[^/]+")
@@ -65,13 +70,26 @@ def _figures(pictures: dict[str, Picture], folder: Path) -> set[Path]:
     now = {stem: digest([repr(picture), code, version("matplotlib")]) for stem, picture in pictures.items()}
     paths = {stem: [folder / "figures" / f"{stem}.{form}" for form in PRINTED] for stem in pictures}
     due = [stem for stem in now if known.get(stem) != now[stem] or not all(path.is_file() for path in paths[stem])]
-    if due:
-        from benchmark.report.figures import draw  # imports matplotlib, which takes as long as all else
-
-        for name, drawn in draw({stem: pictures[stem] for stem in due}, PRINTED).items():
-            _replace(folder / "figures" / name, drawn)
+    for name, drawn in _drawn({stem: pictures[stem] for stem in due}):
+        _replace(folder / "figures" / name, drawn)
     _write(folder / DRAWN, json.dumps(now, indent=1, sort_keys=True) + "\n")
     return {path for each in paths.values() for path in each}
+
+
+def _drawn(pictures: dict[str, Picture]) -> Iterator[tuple[str, bytes]]:
+    """Many are drawn by several processes."""
+    if not pictures:
+        return
+    from benchmark.report import figures  # imports matplotlib, which takes as long as all else
+
+    if len(pictures) < MANY:
+        yield from figures.draw(pictures, PRINTED).items()
+        return
+    count = min(PROCESSES, os.cpu_count() or 1)
+    parts = [dict(list(pictures.items())[k::count]) for k in range(count)]
+    with ProcessPoolExecutor(count, get_context("spawn")) as pool:
+        for part in pool.map(partial(figures.draw, forms=PRINTED), parts):
+            yield from part.items()
 
 
 def _drawn_before(folder: Path) -> dict[str, str]:

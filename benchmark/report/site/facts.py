@@ -85,11 +85,19 @@ class Line:
 
 
 def lines_of(tables: list[Table], notes: Footnotes) -> list[Line]:
-    """Every row of every table. Its page is named by its content, with a number if two names are equal."""
+    """Every row, once: one that several tables share, as they share their dense row, is shown for the first of them.
+
+    Its page is named by its content, with a number if two names are equal.
+    """
     lines: list[Line] = []
+    shown: set[tuple[str, ...]] = set()
     taken: dict[str, int] = {}
     for table in tables:
         for row in (row for row in table.rows if row.n):
+            same = (row.label, *(stored.content for stored in row.records))
+            if same in shown:
+                continue
+            shown.add(same)
             words = (table.suite, table.spec.name, table.tier, row.data, row.model, row.label, f"{100 * row.target:g}")
             stem = "".join(c if c.isalnum() else "-" for c in "-".join(words)).strip("-")
             taken[stem] = taken.get(stem, 0) + 1
