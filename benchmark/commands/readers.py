@@ -39,6 +39,23 @@ def table(
 
 
 @app.command()
+def plot(
+    suite: o.SuiteName,
+    kind: Annotated[str, typer.Option("--kind", help="pareto, schedule, stability, choices or widths.")] = "pareto",
+    format: Annotated[str, typer.Option("--format", help="pdf, svg or png.")] = "pdf",
+    tier: o.Tier = "full",
+    only: o.Only = "",
+    out: o.Out = o.RESULTS,
+    methods: o.Methods = None,
+) -> None:
+    """Draw the figures of a suite, of one kind, into OUT/figures."""
+    from benchmark.commands.plot import plot as draw_them
+
+    text = draw_them(suite, kind, format, tier=tier, only=only, out=out, methods_from=tuple(methods or ()))
+    typer.echo(text, nl=False)
+
+
+@app.command()
 def pin(
     suite: o.SuiteName,
     tier: o.Tier = "full",

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmark.report.pictures import Bar, Choices, Comparison, Picture, Traces, TradeOff
+from benchmark.report.pictures import Bar, Choices, Comparison, Picture, Traces, TradeOff, Widths
 
 # Okabe and Ito's palette can be told apart with any colour vision; line styles also without colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -47,6 +47,8 @@ def _figure(picture: Picture) -> Figure:
             return _chosen(picture)
         case TradeOff():
             return _traded(picture)
+        case Widths():
+            return _widths(picture)
 
 
 def _traced(picture: Traces) -> Figure:
@@ -89,6 +91,23 @@ def _chosen(picture: Choices) -> Figure:
     right.set_xticks(range(len(dense)), list(paths[0].widths), rotation=90, fontsize=6)
     right.set_ylabel("channels")
     right.legend(frameon=False, fontsize=8)
+    figure.suptitle(picture.title, fontsize=10)
+    return figure
+
+
+def _widths(picture: Widths) -> Figure:
+    """Grey: the dense network. A line for each row."""
+    figure = Figure(figsize=(9.5, 3.6), layout="constrained")
+    axis = figure.subplots()
+    groups = list(picture.dense)
+    axis.bar(range(len(groups)), list(picture.dense.values()), color="0.85", width=0.9, label="dense")
+    for i, (label, left) in enumerate(picture.left.items()):
+        how: Any = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i // len(COLOURS) % len(MARKERS)]}
+        axis.plot(range(len(groups)), [left.get(name, picture.dense[name]) for name in groups], **how, markersize=4)
+        axis.lines[-1].set_label(label)
+    axis.set_xticks(range(len(groups)), groups, rotation=90, fontsize=6)
+    axis.set_ylabel("channels (first seed)")
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     figure.suptitle(picture.title, fontsize=10)
     return figure
 

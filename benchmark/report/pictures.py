@@ -75,12 +75,44 @@ class TradeOff:
     dense: float
 
 
-Picture = Comparison | Traces | Choices | TradeOff
+@dataclass(frozen=True)
+class Widths:
+    """Channels of each group, dense and at the end, of the first seed of each row."""
+
+    title: str
+    dense: dict[str, int]
+    left: dict[str, dict[str, int]]  # row -> group -> channels
+
+
+Picture = Comparison | Traces | Choices | TradeOff | Widths
+KINDS: dict[str, type[Picture]] = {
+    "pareto": TradeOff,
+    "schedule": Comparison,
+    "stability": Traces,
+    "choices": Choices,
+    "widths": Widths,
+}
 
 
 def pictures_of(tables: list[Table], store: Store) -> dict[str, Picture]:
     """File name -> picture: one for each table, data set and model with something removed, and those of the runs."""
     return dict(picture for table in tables for picture in _pictures(table, store))
+
+
+def widths_of(tables: list[Table], store: Store) -> dict[str, Picture]:
+    """File name -> the widths that the rows of one target leave, for each network whose channels were cut."""
+    found: dict[str, Picture] = {}
+    for table in tables:
+        for row in (row for row in table.rows if row.n):
+            side = store.side_or_none(row.records[0]) or {}
+            if dense := side.get("dense_widths"):
+                share = f"{100 * row.target:g}"
+                words = (table.suite, table.spec.name, row.model, *(["small"] if table.tier == "small" else []), share)
+                title = f"{row.model}, {row.data}: {share} % of {row.kind} removed"
+                picture = found.setdefault(f"{'-'.join(words)}-widths", Widths(title, dense, {}))
+                assert isinstance(picture, Widths)
+                picture.left[row.label] = {name: len(kept) for name, kept in side["kept"].items()}
+    return found
 
 
 def _pictures(table: Table, store: Store) -> Iterator[tuple[str, Picture]]:

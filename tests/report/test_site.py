@@ -125,6 +125,25 @@ def test_a_figure_is_drawn_again_only_where_it_shows_something_else(
     assert lost.is_file()
 
 
+@pytest.mark.parametrize(
+    ("kind", "count"), [("pareto", 1), ("schedule", 2), ("stability", 2), ("choices", 1), ("widths", 1)]
+)
+def test_figures_of_one_kind(
+    store: Store, kind: str, count: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "mine"
+    shutil.copytree(store.root / "records", mine / "records")
+    asked = ["plot", str(store.root / "mine.toml"), "--kind", kind, "--format", "svg", "--out", str(mine)]
+    prunebench(*asked)
+    paths = capsys.readouterr().out.split()
+    assert len(paths) == count
+    assert all(Path(path).read_bytes().startswith(b"<?xml") for path in paths)
+    with pytest.raises(SystemExit) as end:
+        main([*asked, "--only", "method=dense"])
+    assert end.value.code == 2
+    assert f"for a figure of kind {kind}" in capsys.readouterr().err
+
+
 def test_equal_records_give_an_equal_site(store: Store, site: Path, tmp_path: Path) -> None:
     prunebench("report", store.root / "mine.toml", "--out", store.root, "--to", tmp_path)
     files = [path.relative_to(site) for path in site.rglob("*") if path.is_file()]
