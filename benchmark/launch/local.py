@@ -73,9 +73,9 @@ def run_beside(
 
 def _let_go(worker: subprocess.Popen[str]) -> None:
     """Its end of the pipe: while that is open, a worker knows that its launcher lives."""
-    assert worker.stdin
-    with suppress(BrokenPipeError):
-        worker.stdin.close()
+    if worker.stdin:
+        with suppress(BrokenPipeError):
+            worker.stdin.close()
 
 
 def worker_main(order: dict[str, Any]) -> None:

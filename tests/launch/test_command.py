@@ -135,7 +135,7 @@ def test_workers_share_out_the_gpus_and_their_memory(monkeypatch: pytest.MonkeyP
     started: list[tuple[dict[str, Any], dict[str, str]]] = []
 
     class Over:
-        returncode = 0
+        returncode, stdin = 0, None
 
         def poll(self) -> int:
             return 0
