@@ -1,19 +1,18 @@
 """Two rows compared: the difference over seeds, how far they agree image by image, and what each costs."""
 
-import base64
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, inf, sqrt
 from statistics import fmean, variance
 
-import numpy as np
 from scipy.special import ndtri
 from scipy.stats import binomtest, ttest_ind, ttest_rel
 
 from benchmark.errors import UserError
 from benchmark.records.flags import unlike
 from benchmark.records.rows import Row, conditions
+from benchmark.records.side import right_answers
 from benchmark.records.store import Store, Stored
 
 LEVEL, POWER = 0.05, 0.8
@@ -97,21 +96,15 @@ def _check(a: Row, b: Row) -> None:
 def _agreement(pairs: Sequence[tuple[Stored, Stored]], stores: tuple[Store, Store]) -> Agreement | None:
     counts: Counter[tuple[bool, bool]] = Counter()
     for pair in pairs:
-        bits = [_right(stored, store) for stored, store in zip(pair, stores, strict=True)]
-        if len(bits[0]) != len(bits[1]) or not len(bits[0]):
+        sides = [store.side_or_none(stored) for stored, store in zip(pair, stores, strict=True)]
+        if not all(side and side["bits"] for side in sides):
             return None
-        counts.update(zip(*(each.tolist() for each in bits), strict=True))
+        bits = [right_answers(side or {}, s.record.outcome.n) for side, s in zip(sides, pair, strict=True)]
+        if len(bits[0]) != len(bits[1]):
+            return None
+        counts.update(zip(*bits, strict=True))
     if not counts:
         return None
     only_a, only_b = counts[True, False], counts[False, True]
     p = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
     return Agreement(counts[True, True], only_a, only_b, counts[False, False], p)
-
-
-def _right(stored: Stored, store: Store) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    """Of each test image, whether it was classified rightly. Empty where the side file is not there."""
-    side = store.side_or_none(stored)
-    if not side or not side.get("bits"):
-        return np.zeros(0, dtype=np.bool_)
-    packed = np.frombuffer(base64.b64decode(side["bits"]), dtype=np.uint8)
-    return np.unpackbits(packed)[: stored.record.outcome.n].astype(np.bool_)

@@ -1,5 +1,6 @@
 """Opens the side file of a record: unpacked within bounds, in the shape that tables, figures and `verify` rely on."""
 
+import base64
 import zlib
 from typing import Any
 
@@ -70,3 +71,9 @@ def opened(packed: bytes) -> dict[str, Any]:
         first = error.errors()[0]
         raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     return side
+
+
+def right_answers(side: dict[str, Any], count: int) -> list[bool]:
+    """For each of `count` test images, whether the network classified it correctly."""
+    packed = base64.b64decode(side["bits"])
+    return [bool(byte >> place & 1) for byte in packed for place in range(7, -1, -1)][:count]

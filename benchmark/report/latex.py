@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from benchmark.report.columns import NONE
 from benchmark.report.footnotes import Footnotes, in_latex
 from benchmark.report.names import cited, key
-from benchmark.report.table import Block, Cell, Table
+from benchmark.report.table import CUT, Block, Cell, Table
 
 PACKAGES = r"""\usepackage{booktabs}
 \usepackage{threeparttable}
@@ -58,7 +58,7 @@ def _block(block: Block) -> str:
     columns = "".join(_column(body, i) for i in range(3, len(head)))
     about = f"{block.model} on {block.data}. {table.spec.about} {block.caption()} Recipe: {table.recipe}."
     texts = [rf"\item[{letter}] {escaped(text)}" for letter, text in notes.texts()]
-    extra = [rf"\item {escaped(note.replace('`', ''))}" for note in table.notes if not note.startswith("MACs")]
+    extra = [rf"\item {escaped(note.replace('`', ''))}" for note in table.notes if note != CUT]
     return "\n".join(
         [
             f"% {table.spec.name}: {table.suite}, track {table.spec.track}, tier {table.tier}",

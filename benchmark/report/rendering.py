@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmark.errors import UnknownName
 from benchmark.records.rows import Row
+from benchmark.records.store import write_safely
 from benchmark.report.latex import document, tex_table
 from benchmark.report.markdown import md_table
 from benchmark.report.table import Table
@@ -32,8 +33,7 @@ def write_parquet(tables: list[Table], path: Path) -> None:
     import pandas  # takes a second to import
 
     frame = pandas.read_csv(io.StringIO(render(tables, "csv")), dtype={"records": "string"})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frame.to_parquet(path, index=False)
+    write_safely(path, frame.to_parquet(index=False))
 
 
 def csv_lines(tables: list[Table]) -> Iterable[tuple[Iterable[str], Row]]:

@@ -25,7 +25,7 @@ from benchmark.report.columns import (
     removed,
     unit,
     usual_n,
-)  # fmt: skip
+)
 from benchmark.report.names import title
 from benchmark.report.reported_columns import beside
 
@@ -60,14 +60,18 @@ class Block:
     def n(self) -> int:
         return usual_n(self.rows)
 
+    @cached_property
+    def marks(self) -> Ranks:
+        """Only rows that were trained by one recipe are ranked."""
+        return ranks(self.rows) if self.table.spec.track == "matched" else Ranks()
+
     def paper(self) -> tuple[list[str], list[list[Cell]]]:
         """Head and lines of the paper table."""
         published = _reported(self.table) if self.table.spec.track == "published" else None
         columns = paper_columns([row for row in self.rows if row.n], published)
-        marks = ranks(self.rows) if self.table.spec.track == "matched" else Ranks()
         body = []
         for row in self.sorted:
-            rank = 1 if row in marks.best else 2 if row in marks.second else 0
+            rank = 1 if row in self.marks.best else 2 if row in self.marks.second else 0
             top1 = Cell(accuracy(row, self.n), tuple(beside_accuracy(row)), rank)
             body.append([Cell(removed(row)), Cell(title(row.label), cite=row.label), top1, *_values(row, columns)])
         return ["Removed", "Method", "Top-1 %", *(head for head, _ in columns)], body
@@ -119,7 +123,7 @@ class Table:
     recipe: str
     rows: list[Row]
 
-    @property
+    @cached_property
     def blocks(self) -> list[Block]:
         places = dict.fromkeys((row.data, row.model) for row in self.rows)
         return [Block(self, *place, [r for r in self.rows if (r.data, r.model) == place]) for place in places]
@@ -127,11 +131,10 @@ class Table:
     @property
     def notes(self) -> list[str]:
         """What must be known of the table as a whole."""
-        marked = [ranks(block.rows) for block in self.blocks] if self.spec.track == "matched" else []
         kinds = {row.kind for row in self.rows}
         told = {
-            BEST: any(mark.best for mark in marked),
-            SECOND: any(mark.second for mark in marked),
+            BEST: any(block.marks.best for block in self.blocks),
+            SECOND: any(block.marks.second for block in self.blocks),
             SHARED: any(row.flagged("hours shared") for row in self.rows),
             CUT: bool(kinds & set(CHANNEL_KINDS)),
             MASKED: "weights" in kinds,

@@ -1,6 +1,5 @@
 """Checks a record: rebuilds the network from record and weights, counts and evaluates it again, and compares."""
 
-import base64
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from safetensors import SafetensorError
 from benchmark.errors import Damaged, UserError
 from benchmark.pruning import count, cuts
 from benchmark.pruning.channels import Channels
+from benchmark.records.side import right_answers
 from benchmark.records.store import Store, Stored
 from benchmark.runs.execute import load_images
 from benchmark.training.batches import Batches
@@ -77,8 +77,7 @@ def verify(stored: Stored, store: Store, environment: Environment, data_root: Pa
     batches.layout = layout(network, cell.recipe, environment.device)
     network.to(memory_format=batches.layout)  # type: ignore[call-overload]
     test = evaluate(network, batches, batches.test)
-    packed = np.frombuffer(base64.b64decode(store.side(stored)["bits"]), dtype=np.uint8)
-    bits = np.unpackbits(packed)[: test.n].astype(bool)
+    bits = np.array(right_answers(store.side(stored), test.n))
     checks.append(Check("test images", record.outcome.n, test.n))
     checks.append(
         Check(
