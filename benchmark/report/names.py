@@ -29,8 +29,8 @@ def _fields(path: Path) -> dict[str, str]:
 
 
 def key(label: str) -> str:
-    """The method of a row's label: `agp, global` is an agp."""
-    return re.split(r"[, ]", label)[0]
+    """The method of a row's label: `agp, global` is an agp, and so is `agp(scope=global)`."""
+    return re.split(r"[, (]", label)[0]
 
 
 def title(label: str) -> str:

@@ -1,23 +1,19 @@
 """One static site of a store: leaderboard, plots, a page for each row and each run, the ledger. It opens from disk.
 
 index.html            the leaderboard and both trade-offs
+compare.html          two rows of it, side by side
 claims.html           what papers claim, and what the records say about it
 rows/<name>.html      the seeds of one row: curves, schedules, stability, choices
 runs/<record>.html    one run: everything in its record, and how to repeat it
 data/<record>.js      its curves and journal, packed as they are in the store
-figures/              the tables' figures, as SVG, PDF and PNG
+data/rows.js          the rows' values, for the plots and the comparison
 """
 
 import base64
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from importlib.metadata import version
 from importlib.resources import files
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +21,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from benchmark.errors import UserError
 from benchmark.evidence.claims import Finding
-from benchmark.evidence.ledger import entries
-from benchmark.plan.canonical import digest
+from benchmark.evidence.ledger import Entry, entries
+from benchmark.records.flags import CONDITIONS
 from benchmark.records.store import Store, Stored, pack_side
 from benchmark.report.footnotes import Footnotes, in_html
-from benchmark.report.pictures import Picture, pictures_of
 from benchmark.report.site import libraries
 from benchmark.report.site.facts import Line, lines_of, run_facts
 from benchmark.report.table import Table
 
-PRINTED = ("svg", "pdf", "png")
-MANY, PROCESSES = 16, 8  # figures, and processes that draw them
-DRAWN = ".figures.json"  # what each figure shows, by its digest
 CONTENTS = ".site"  # the list of the site's files, so that the next build removes these and no others
 MADE = re.compile(r"(rows|runs|data|figures)/[^/]+")
 
@@ -44,61 +36,25 @@ MADE = re.compile(r"(rows|runs|data|figures)/[^/]+")
 def build(tables: list[Table], found: list[Finding], store: Store, folder: Path) -> int:
     """Write the site. Returns the number of pages."""
     notes = Footnotes(in_html)
-    lines = lines_of(tables, notes)
+    claims = entries(found)
+    lines = lines_of(tables, notes, claims)
     written: set[Path] = set()
-    for name, text in _pages(lines, notes, found, store):
+    for name, text in _pages(lines, notes, claims, store):
         written.add(folder / name)
         _write(folder / name, text)
     pages = len(written)
+    written.add(values := folder / "data" / "rows.js")
+    _write(values, f"const rows = {_script([line.values() for line in lines])};\n")
     for stored in store.all():  # named by their content, so files that are there are right
         written.add(packed := folder / "data" / f"{stored.content}.js")
         if not packed.exists():
             _write(packed, _packed(stored, store))
     for name, text in _assets():
         _write(folder / "assets" / name, text)
-    written |= _figures(pictures_of(tables, store), folder)
     for old in _ours(folder) - written:
         old.unlink()  # of a run that is no longer in the store
     _write(folder / CONTENTS, "".join(f"{path.relative_to(folder).as_posix()}\n" for path in sorted(written)))
     return pages
-
-
-def _figures(pictures: dict[str, Picture], folder: Path) -> set[Path]:
-    """Drawn anew only where what they show, or how it is drawn, has changed."""
-    known = _drawn_before(folder)
-    code = files("benchmark.report").joinpath("figures.py").read_text(encoding="utf-8")
-    now = {stem: digest([repr(picture), code, version("matplotlib")]) for stem, picture in pictures.items()}
-    paths = {stem: [folder / "figures" / f"{stem}.{form}" for form in PRINTED] for stem in pictures}
-    due = [stem for stem in now if known.get(stem) != now[stem] or not all(path.is_file() for path in paths[stem])]
-    for name, drawn in _drawn({stem: pictures[stem] for stem in due}):
-        _replace(folder / "figures" / name, drawn)
-    _write(folder / DRAWN, json.dumps(now, indent=1, sort_keys=True) + "\n")
-    return {path for each in paths.values() for path in each}
-
-
-def _drawn(pictures: dict[str, Picture]) -> Iterator[tuple[str, bytes]]:
-    """Many are drawn by several processes."""
-    if not pictures:
-        return
-    from benchmark.report import figures  # imports matplotlib, which takes as long as all else
-
-    if len(pictures) < MANY:
-        yield from figures.draw(pictures, PRINTED).items()
-        return
-    count = min(PROCESSES, os.cpu_count() or 1)
-    parts = [dict(list(pictures.items())[k::count]) for k in range(count)]
-    with ProcessPoolExecutor(count, get_context("spawn")) as pool:
-        for part in pool.map(partial(figures.draw, forms=PRINTED), parts):
-            yield from part.items()
-
-
-def _drawn_before(folder: Path) -> dict[str, str]:
-    """Figure -> the digest of what it showed when it was drawn; nothing where that cannot be told."""
-    try:
-        found = json.loads((folder / DRAWN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _ours(folder: Path) -> set[Path]:
@@ -116,10 +72,9 @@ def ledger_page(found: list[Finding]) -> str:
     return _templates().get_template("alone.html").render(claims=entries(found), style=style)
 
 
-def _pages(lines: list[Line], notes: Footnotes, found: list[Finding], store: Store) -> Iterator[tuple[str, str]]:
+def _pages(lines: list[Line], notes: Footnotes, claims: list[Entry], store: Store) -> Iterator[tuple[str, str]]:
     templates = _templates()
-    page = {name: templates.get_template(f"{name}.html") for name in ("index", "claims", "row", "run")}
-    points = _script([line.point() for line in lines])
+    page = {name: templates.get_template(f"{name}.html") for name in ("index", "compare", "claims", "row", "run")}
     rows_of_run: dict[str, list[Line]] = {}
     for line in lines:
         for stored in line.row.records:
@@ -127,11 +82,10 @@ def _pages(lines: list[Line], notes: Footnotes, found: list[Finding], store: Sto
     others = [stored for stored in store.all() if stored.content not in rows_of_run]
     yield (
         "index.html",
-        page["index"].render(
-            up="", lines=lines, notes=notes.texts(), points=points, others=others, filters=_filters(lines)
-        ),
+        page["index"].render(up="", lines=lines, notes=notes.texts(), others=others, filters=_filters(lines)),
     )
-    tested_first = sorted(entries(found), key=lambda claim: claim.state == "not tested")
+    yield "compare.html", page["compare"].render(up="", conditions=_script(CONDITIONS))
+    tested_first = sorted(claims, key=lambda claim: claim.state == "not tested")
     yield "claims.html", page["claims"].render(up="", claims=tested_first)
     for line in lines:
         yield line.page, page["row"].render(up="../", line=line)
@@ -155,18 +109,16 @@ def _templates() -> Environment:
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
-FILTERS = (
-    ("data", "Data set", "Data set"),
-    ("model", "Model", "Model"),
-    ("kind", "Of", "Removed"),
-    ("track", "Track", "Track"),
-)
-
-
 def _filters(lines: Iterable[Line]) -> list[tuple[str, str, list[str]]]:
-    """For each filter: the heading of its column, its label, and the values to choose from."""
-    points = [line.point() for line in lines]
-    return [(head, label, sorted({str(point[key]) for point in points})) for key, head, label in FILTERS]
+    """For each filter: the name of its column, its label, and the values to choose from."""
+    found = {
+        ("block", "Block"): [line.block for line in lines],
+        ("data", "Data set"): [line.row.data for line in lines],
+        ("model", "Model"): [line.row.model for line in lines],
+        ("kind", "Removed"): [line.row.kind or "nothing" for line in lines],
+        ("track", "Track"): [line.track for line in lines],
+    }
+    return [(name, label, sorted(set(values))) for (name, label), values in found.items()]
 
 
 def _script(value: Any) -> str:

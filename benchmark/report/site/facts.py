@@ -1,12 +1,15 @@
 """The content of the pages, as plain values: a row of the leaderboard, and the facts of one run."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
+from benchmark.evidence.ledger import Entry
+from benchmark.plan.canonical import digest
 from benchmark.records.flags import reached
-from benchmark.records.rows import Row
+from benchmark.records.rows import Row, conditions
 from benchmark.records.store import Stored
-from benchmark.report.columns import hours, own_unit
+from benchmark.report.columns import accuracy, beside_accuracy, beside_hours, hours, own_unit
 from benchmark.report.footnotes import Footnotes
 from benchmark.report.names import title
 from benchmark.report.reported_columns import Beside, beside
@@ -23,7 +26,11 @@ class Line:
     table: Table
     row: Row
     page: str
-    mark: str  # letters of its flags on the board
+    marks_of_accuracy: str  # letters of its flags
+    marks_of_hours: str
+    claims: tuple[Entry, ...]  # those that were judged with one of its runs
+    block: str = ""  # the heading it stands under
+    order: int = 0  # of its block
 
     @property
     def track(self) -> str:
@@ -40,25 +47,32 @@ class Line:
 
     @property
     def removed(self) -> str:
-        return f"{self.asked}, reached {self.reached}" if self.reached else self.asked
-
-    @property
-    def epochs(self) -> int:
-        return self.row.records[0].record.cell.recipe.epochs
+        of = f" of {self.row.kind}" if self.row.kind else ""
+        return f"{self.asked}{of}, reached {self.reached}" if self.reached else f"{self.asked}{of}"
 
     @property
     def title(self) -> str:
         return title(self.row.label)
 
     @property
+    def accuracy(self) -> str:
+        return accuracy(self.row, self.row.n)
+
+    @property
+    def flops(self) -> float:
+        """Percent removed; of masked weights all that belong to zeros."""
+        row = self.row
+        return 100 - 100 * (row.macs_nonzero_left if row.kind == "weights" else row.macs_left)
+
+    @property
+    def params(self) -> float:
+        return 100 - 100 * self.row.params_left
+
+    @property
     def hours(self) -> str:
         """With their unit: the board holds rows of GPUs and of CPUs."""
         of = own_unit(self.row)
-        return f"{hours(self.row, of)} {of}"
-
-    @property
-    def devices(self) -> list[str]:
-        return sorted({s.record.how.device_name for s in self.row.records})
+        return f"{hours(self.row, of)} {of.removeprefix('CPU ')}"
 
     @property
     def flags(self) -> str:
@@ -72,24 +86,41 @@ class Line:
     def drawn(self) -> list[Stored]:
         return list(self.row.records[:CURVES])
 
-    def point(self) -> dict[str, Any]:
-        """The values that the plots need."""
-        row = self.row
+    def values(self) -> dict[str, Any]:
+        """What the plots and the comparison need."""
+        row, first = self.row, self.row.records[0].record
         return {
-            "data": row.data, "model": row.model, "kind": row.kind or "nothing", "track": self.track,
-            "method": row.label, "removed": self.removed, "n": row.n, "page": self.page, "devices": self.devices,
-            "top1": round(row.top1, 4), "sd": round(row.std, 4) if row.std is not None else None,
-            "macs": round(100 * (row.macs_left if row.kind != "weights" else row.macs_nonzero_left), 4),
-            "hours": row.hours, "unlike": row.unlike,
+            "page": self.page, "title": self.title, "method": row.label, "block": self.block,
+            "data": row.data, "model": row.model, "track": self.track, "removed": self.removed,
+            "target": f"{row.kind} {row.target:g}", "recipe": digest(first.cell.recipe.model_dump(mode="json")),
+            "conditions": conditions(first), "devices": sorted({s.record.how.device_name for s in row.records}),
+            "seeds": [(s.record.seed, s.record.outcome.top1, s.content) for s in row.records],
+            "images": first.outcome.n, "accuracy": self.accuracy, "top1": round(row.top1, 4),
+            "sd": round(row.std, 4) if row.std is not None else None,
+            "flops": round(self.flops, 4), "params": round(self.params, 4), "hours": row.hours, "train": self.hours,
+            "timesMacs": row.times_dense_macs, "shared": row.flagged("hours shared"), "unlike": row.unlike,
+            "flags": self.flags, "reported": [_hollow(each) for each in self.printed if row.kind == "macs"],
         }  # fmt: skip
 
 
-def lines_of(tables: list[Table], notes: Footnotes) -> list[Line]:
-    """Every row, once: one that several tables share, as they share their dense row, is shown for the first of them.
+def _hollow(each: Beside) -> dict[str, Any]:
+    there = each.reported
+    unlike = f" (unlike here: {', '.join(each.unlike)})" if each.unlike else ""
+    return {
+        "flops": 100 * (there.target or 0.0),
+        "top1": there.value,
+        "where": f"{there.source}, {there.place}{unlike}",
+    }
 
-    Its page is named by its content, with a number if two names are equal.
-    """
-    lines: list[Line] = []
+
+def lines_of(tables: list[Table], notes: Footnotes, claims: Iterable[Entry] = ()) -> list[Line]:
+    """Every row, once, block by block: one network, one data set, one recipe. The dense row of several tables that
+    share it is shown for the first of them."""
+    judged: dict[str, dict[str, Entry]] = {}  # record -> the claims that it decided
+    for claim in claims:
+        for content in (content for place in claim.places for content in place.records):
+            judged.setdefault(content, {})[claim.id] = claim
+    blocks: dict[tuple[str, ...], list[Line]] = {}
     shown: set[tuple[str, ...]] = set()
     taken: dict[str, int] = {}
     for table in tables:
@@ -99,11 +130,33 @@ def lines_of(tables: list[Table], notes: Footnotes) -> list[Line]:
                 continue
             shown.add(same)
             words = (table.suite, table.spec.name, table.tier, row.data, row.model, row.label, f"{100 * row.target:g}")
-            stem = "".join(c if c.isalnum() else "-" for c in "-".join(words)).strip("-")
-            taken[stem] = taken.get(stem, 0) + 1
-            number = f"-{taken[stem]}" if taken[stem] > 1 else ""
-            lines.append(Line(table, row, f"rows/{stem}{number}.html", notes.mark(row.flags)))
-    return lines
+            page = f"rows/{_new_name('-'.join(words), taken)}.html"
+            marks = notes.mark(beside_accuracy(row)), notes.mark(beside_hours(row))
+            about = {id: entry for s in row.records for id, entry in judged.get(s.content, {}).items()}
+            recipe = row.records[0].record.cell.recipe.model_dump_json()
+            block = (row.data, row.model, table.spec.track, table.tier, recipe)
+            blocks.setdefault(block, []).append(Line(table, row, page, *marks, tuple(about.values())))
+    return list(_in_blocks(blocks.values()))
+
+
+def _new_name(words: str, taken: dict[str, int]) -> str:
+    """A file name, with a number if it is the name of another row too."""
+    stem = "".join(c if c.isalnum() else "-" for c in words).strip("-")
+    taken[stem] = taken.get(stem, 0) + 1
+    return f"{stem}-{taken[stem]}" if taken[stem] > 1 else stem
+
+
+def _in_blocks(blocks: Iterable[list[Line]]) -> Iterable[Line]:
+    """Each with its heading; blocks that would be called alike are told apart by their first table."""
+    taken: set[str] = set()
+    for order, block in enumerate(blocks):
+        first = block[0]
+        heading = f"{first.row.model} on {first.row.data}, {first.track}: {first.table.recipe}"
+        if heading in taken:
+            heading += f" ({first.table.suite}, {first.table.spec.name})"
+        taken.add(heading)
+        for line in sorted(block, key=lambda line: (line.row.kind, line.row.target)):
+            yield replace(line, block=heading, order=order)
 
 
 def run_facts(stored: Stored) -> dict[str, Facts]:

@@ -1,61 +1,115 @@
-// The leaderboard: DataTables sorts and searches, the selects filter, the plots show the rows that are left.
+// The leaderboard: DataTables sorts within the blocks and filters, two ticks make a comparison, and the plots show
+// one block at a time.
 "use strict";
+const named = (name) => `${name}:name`;
 const board = new DataTable("#board", {
-  paging: points.length > 100, pageLength: 100, order: [], info: true, autoWidth: false,
-  layout: { topStart: null, topEnd: "search", bottomStart: "info", bottomEnd: points.length > 100 ? "paging" : null },
+  paging: rows.length > 200, pageLength: 200, order: [], info: true, autoWidth: false,
+  orderFixed: { pre: [[1, "asc"]] }, rowGroup: { dataSrc: 0 },
+  columns: [...document.querySelectorAll("#board thead th")].map((head) => ({
+    name: head.dataset.name ?? "", visible: !("hidden" in head.dataset), orderable: !("plain" in head.dataset),
+  })),
+  layout: { topStart: null, topEnd: "search", bottomStart: "info", bottomEnd: rows.length > 200 ? "paging" : null },
   language: { search: "Search", zeroRecords: "No row fits these filters" },
 });
-const heads = [...document.querySelectorAll("#board thead th")].map((head) => head.textContent.trim());
 const exactly = (text) => (text ? `^${text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}$` : "");
+const shown = () => board.rows({ search: "applied" }).indexes().toArray().map((i) => rows[i]);
 
 for (const select of document.querySelectorAll("#filters select")) {
   select.addEventListener("change", () => {
-    board.column(heads.indexOf(select.dataset.column)).search(exactly(select.value), true, false).draw();
+    board.column(named(select.dataset.column)).search(exactly(select.value), true, false).draw();
   });
 }
 
-const methods = [...new Set(points.map((point) => point.method))];
-const shown = () => board.rows({ search: "applied" }).indexes().toArray().map((i) => points[i]);
+// With an order of the blocks, DataTables tells a screen reader nothing of the column that was chosen.
+function tellOrder() {
+  const chosen = new Map(board.order());
+  board.columns().every(function () {
+    const way = { asc: "ascending", desc: "descending" }[chosen.get(this.index())];
+    if (way) this.header().setAttribute("aria-sort", way); else this.header().removeAttribute("aria-sort");
+  });
+}
 
-function front(rows, x) {
+// ---- two ticked rows ------------------------------------------------------------------------------
+
+const ticked = [];
+const answer = document.getElementById("ticked");
+board.on("change", "input[type=checkbox]", ({ target }) => {
+  if (!target.checked) ticked.splice(ticked.indexOf(target), 1);
+  else if (ticked.push(target) > 2) ticked.shift().checked = false; // the oldest tick goes
+  const [a, b] = ticked.map((box) => rows[Number(box.value)]);
+  const link = document.createElement("a");
+  link.textContent = b ? `Compare ${a.title} with ${b.title}` : "";
+  if (b) link.href = `compare.html?${new URLSearchParams({ a: a.page, b: b.page })}`;
+  answer.replaceChildren(b ? link : a ? `${a.title} is ticked. Tick a second row.` : "Tick two rows to compare them.");
+});
+for (const box of document.querySelectorAll("#board input:checked")) box.checked = false; // as a browser may restore them
+
+// ---- what accuracy costs --------------------------------------------------------------------------
+
+const axes = {
+  flops: { title: "FLOPs removed, %", better: 1 },
+  hours: { title: "training hours, everything included", better: -1 },
+};
+const methods = [...new Set(rows.map((row) => row.method))];
+const blocks = document.getElementById("block");
+
+// The rows that no other row beats on both axes.
+function front(points, x, better) {
   const best = [];
-  for (const point of [...rows].sort((a, b) => a[x] - b[x] || b.top1 - a.top1)) {
+  for (const point of [...points].sort((a, b) => better * (b[x] - a[x]) || b.top1 - a.top1)) {
     if (!best.length || point.top1 > best.at(-1).top1) best.push(point);
   }
   return best;
 }
 
-function tradeOff(x, title, more) {
-  const rows = shown().filter((point) => point[x] > 0);
+function tradeOff(x, { title, better }) {
+  const points = shown().filter((row) => row.block === blocks.value);
   const traces = methods.flatMap((method, i) => {
-    const mine = rows.filter((point) => point.method === method);
-    if (!mine.length) return [];
+    const mine = points.filter((row) => row.method === method);
     const { colour, symbol } = look(i);
-    return [{
-      name: method, type: "scatter", mode: "markers", x: mine.map((p) => p[x]), y: mine.map((p) => p.top1),
-      error_y: { type: "data", array: mine.map((p) => p.sd ?? 0), visible: true, color: colour, thickness: 1.5 },
-      marker: { color: colour, symbol, size: 10 }, customdata: mine.map((p) => p.page),
-      text: mine.map((p) => `${p.method}, ${p.removed} ${p.kind}<br>${p.model}, ${p.data}<br>${p.track}, n = ${p.n}<br>${p.devices.join(", ")}`),
-      hovertemplate: `%{text}<br>%{y:.2f} % at %{x:.4g}<extra></extra>`,
-    }];
+    const marker = { color: colour, symbol, size: 10 };
+    const measured = {
+      name: method, type: "scatter", mode: "markers", marker, x: mine.map((row) => row[x]), y: mine.map((row) => row.top1),
+      error_y: { type: "data", array: mine.map((row) => row.sd ?? 0), visible: true, color: colour, thickness: 1.5 },
+      customdata: mine.map((row) => row.page), hovertemplate: "%{text}<br>%{y:.2f} % at %{x:.4g}<extra></extra>",
+      text: mine.map((row) => `${row.title}, ${row.removed}, n = ${row.seeds.length}${row.shared ? ", hours shared" : ""}<br>${row.devices.join(", ")}`),
+    };
+    const papers = x === "flops" ? mine.flatMap((row) => row.reported.map((each) => ({ ...each, page: row.page }))) : [];
+    const reported = {
+      name: `${method}, reported`, type: "scatter", mode: "markers", marker: { ...marker, symbol: `${symbol}-open` },
+      x: papers.map((each) => each.flops), y: papers.map((each) => each.top1), customdata: papers.map((each) => each.page),
+      text: papers.map((each) => each.where), hovertemplate: "%{text}<br>%{y:.2f} % at %{x:.4g}<extra></extra>",
+    };
+    return [measured, reported].filter((trace) => trace.x.length);
   });
-  const line = front(rows.filter((point) => !point.unlike), x);
+  const comparable = points.filter((row) => !row.unlike && !(x === "hours" && row.shared));
+  const line = front(comparable, x, better);
   if (line.length > 1) {
     traces.unshift({
-      name: "not beaten on both", type: "scatter", mode: "lines", x: line.map((p) => p[x]), y: line.map((p) => p.top1),
+      name: "not beaten on both", type: "scatter", mode: "lines", x: line.map((row) => row[x]), y: line.map((row) => row.top1),
       line: { color: css("--quiet"), dash: "dash", width: 1.5 }, hoverinfo: "skip",
     });
   }
-  return { traces, form: layout(title, "top-1 accuracy, %", more) };
+  return { traces, form: layout(title, "top-1 accuracy, %") };
 }
 
-const axes = { macs: ["MACs left, %", {}], hours: ["training hours, everything included", {}] };
-function redraw() {
-  document.getElementById("devices").textContent = [...new Set(shown().flatMap((point) => point.devices))].join("; ") || "none shown";
-  for (const [x, [title, more]] of Object.entries(axes)) draw(document.getElementById(x), () => tradeOff(x, title, more));
+// The blocks that the filters leave; the chosen one stays chosen if it is among them.
+function offer() {
+  const left = [...new Set(shown().map((row) => row.block))];
+  const chosen = left.includes(blocks.value) ? blocks.value : left[0];
+  blocks.replaceChildren(...left.map((block) => new Option(block, block, false, block === chosen)));
 }
+
+function redraw() {
+  const machines = new Set(shown().filter((row) => row.block === blocks.value).flatMap((row) => row.devices));
+  document.getElementById("devices").textContent = [...machines].join("; ") || "none shown";
+  for (const [x, axis] of Object.entries(axes)) draw(document.getElementById(x), () => tradeOff(x, axis));
+}
+
+offer();
 redraw();
-board.on("draw", redraw);
+board.on("draw", () => { tellOrder(); offer(); redraw(); });
+blocks.addEventListener("change", redraw);
 for (const x of Object.keys(axes)) {
   document.getElementById(x).on("plotly_click", (event) => {
     const page = event.points[0].customdata;

@@ -1,13 +1,7 @@
-// The curves of one or several runs, unpacked here from the store's own files.
+// The curves of one or several runs.
 "use strict";
 const place = document.getElementById("curves");
 const runs = place.dataset.records.trim().split(/\s+/).filter(Boolean).map((pair) => pair.split(":"));
-
-async function unpack(content) {
-  const bytes = Uint8Array.from(atob(window.sides[content]), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return JSON.parse(await new Response(stream).text());
-}
 
 // Every kind of series a run may hold: title -> the points of one run.
 function seriesOf(side) {

@@ -21,7 +21,7 @@ function layout(x, y, more = {}) {
 function draw(element, make) {
   drawn.set(element, make);
   const { traces, form } = make();
-  return Plotly.react(element, traces, form, { responsive: true, displaylogo: false, displayModeBar: false });
+  return Plotly.react(element, traces, form, { responsive: true, displaylogo: false, modeBarButtons: [["toImage"]], toImageButtonOptions: { format: "svg" } });
 }
 
 addEventListener("theme", () => drawn.forEach((make, element) => draw(element, make)));
