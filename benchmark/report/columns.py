@@ -128,7 +128,7 @@ def hours(row: Row, of: str) -> str:
     own = own_unit(row)
     text = f"{value:.2f}" if value >= 0.1 else f"{value:.3f}" if value >= 0.001 else f"{value:.2g}"
     if row.unlike and own != of:
-        return f"({text} {own})"
+        return f"({text} {own.removeprefix('CPU ')})"
     return f"({text})" if row.flagged("hours shared") or row.unlike else text
 
 

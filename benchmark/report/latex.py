@@ -19,6 +19,7 @@ SPECIAL = {
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
 }
 SIMPLE = re.compile(r"[+-]?\d+(\.\d+)?")
+BEHIND = re.compile(r"\(\d+\)(\{.+?\}\}|\{.+?\})")  # what stands behind 86.04(41)
 MEASURED = re.compile(r"(\d+\.\d\d) ± (\d+)\.(\d\d)(.*)")  # 86.04 ± 0.41
 
 
@@ -51,9 +52,10 @@ def _block(block: Block) -> str:
     for line in body:
         if before and line[0].text != before:
             lines.append(r"\midrule")  # between targets
-        before = line[0].text
         first, *others = line
-        lines.append(" & ".join([escaped(first.text), *(_cell(each, notes, papers) for each in others)]) + r" \\")
+        target = escaped(first.text) if first.text != before else ""
+        before = first.text
+        lines.append(" & ".join([target, *(_cell(each, notes, papers) for each in others)]) + r" \\")
     table = block.table
     columns = "".join(_column(body, i) for i in range(3, len(head)))
     about = f"{block.model} on {block.data}. {table.spec.about} {block.caption()} Recipe: {table.recipe}."
@@ -63,10 +65,10 @@ def _block(block: Block) -> str:
         [
             f"% {table.spec.name}: {table.suite}, track {table.spec.track}, tier {table.tier}",
             r"\begin{table}[ht]",
-            r"\centering\small\setlength{\tabcolsep}{4pt}",
+            r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
             r"\begin{threeparttable}",
             rf"\caption{{{escaped(about)}}}",
-            rf"\begin{{tabular}}{{llS[table-format = 2.2(2)]{columns}}}",
+            rf"\begin{{tabular}}{{ll{_accuracy_column(lines)}{columns}}}",
             r"\toprule",
             " & ".join(f"{{{escaped(each)}}}" for each in head) + r" \\",
             r"\midrule",
@@ -79,6 +81,13 @@ def _block(block: Block) -> str:
             "",
         ]
     )
+
+
+def _accuracy_column(lines: list[str]) -> str:
+    """With room behind the number for the longest marks."""
+    behind = [found for line in lines for found in BEHIND.findall(line)]
+    room = f", table-space-text-post = {max(behind, key=len)}" if behind else ""
+    return f"S[table-format = 2.2(2){room}]"
 
 
 def _column(body: list[list[Cell]], column: int) -> str:
