@@ -12,7 +12,9 @@ import torch
 from benchmark.data.images import Images
 from benchmark.plan import discovery
 from benchmark.plan.cell import Cell, Recipe, Remove, Sgd, WarmCosine
-from benchmark.plan.suite import configured, with_parents
+from benchmark.plan.suite import configured, plan, with_parents
+from benchmark.plan.suite_file import read
+from benchmark.records.record import Record
 from benchmark.records.store import Store, Stored
 from benchmark.runs.execute import Context, execute
 from benchmark.training.batches import Batches
@@ -136,6 +138,23 @@ models = { resnet_tiny = 10.0 }
 methods = ["one_cycle", "one_shot"]
 remove = { weights = [0.9] }
 """
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory, environment: Environment) -> Record:
+    """One real record, to make others from."""
+    path = tmp_path_factory.mktemp("suite") / "mine.toml"
+    path.write_text(SUITE)
+    context = make_context(path.parent, environment)
+    return execute(plan(read(str(path)), only="method=one_cycle,seed=0")[0].cell, context).record
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    """The suite of SUITE as a file."""
+    path = tmp_path / "mine.toml"
+    path.write_text(SUITE)
+    return path
 
 
 @pytest.fixture

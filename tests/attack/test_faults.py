@@ -38,10 +38,9 @@ from tests.attack.common import SEED, times
 from tests.attack.faults import DEATH, KINDS, Fault, Strike, each_fault, files, intact, made, watched
 from tests.conftest import SUITE, make_context, tiny
 from tests.launch.common import HOW, SHORT
-from tests.report.test_table import add, template
+from tests.records.made import add
 from tests.runs.forked import end_of, in_child
 
-__all__ = ["template"]
 pytestmark = pytest.mark.slow
 
 

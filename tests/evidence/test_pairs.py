@@ -20,9 +20,8 @@ from benchmark.records.store import Store, pack_side
 from benchmark.report.rendering import render
 from benchmark.report.table import tables_of
 from tests.conftest import SUITE
-from tests.report.test_table import add, template
+from tests.records.made import add
 
-__all__ = ["template"]
 TOP1 = {"dense": (90.0, 91.0, 92.0), "one_cycle": (85.0, 86.5, 87.0), "one_shot": (84.0, 86.0, 85.0)}
 
 

@@ -14,9 +14,6 @@ from benchmark.records.rows import Row
 from benchmark.records.store import Stored
 from benchmark.report import reported_columns as beside_module
 from benchmark.report.reported_columns import Beside, beside
-from tests.report.test_table import template
-
-__all__ = ["template"]
 
 
 def rows(*lines: str) -> str:

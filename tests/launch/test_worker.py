@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from benchmark.commands.status import show_status
 from benchmark.errors import UserError
 from benchmark.launch import lease as leases
-from benchmark.launch import slurm, worker
+from benchmark.launch import worker
 from benchmark.launch.lease import Holder, Watch, state
 from benchmark.launch.local import summary_of
 from benchmark.launch.progress import Display
@@ -22,7 +21,6 @@ from benchmark.launch.statuses import places
 from benchmark.launch.worker import standing_of
 from benchmark.plan.cell import Cell
 from benchmark.plan.suite import Planned
-from benchmark.plan.suite_file import Slurm
 from benchmark.records.matrix import Entry, matrix
 from benchmark.records.store import Store
 from benchmark.runs import checkpoint
@@ -187,58 +185,6 @@ def test_a_full_disk_costs_its_cell_and_no_other(
     assert summary.left == [specs[0].cell.name]
 
 
-@pytest.mark.parametrize("garbage", [b"", b"5", b"[]", b'{"host": "a", "pid": 1}', b"\xff\xfe", b"\0" * 9])
-def test_garbage_in_one_run_folder_stops_nobody(garbage: bytes, tmp_path: Path, environment: Environment) -> None:
-    context = make_context(tmp_path, environment)
-    specs = asked([tiny("one_cycle", seed=seed, **SHORT) for seed in range(2)], context.store)
-    folder = context.store.run_folder(specs[0].cell.id)
-    for name in ("lease.0001", "now.json", "slurm.json"):
-        (folder / name).write_bytes(garbage)
-    assert state(folder).taken, "whose it is nobody knows; it is waited for"
-    assert slurm.job_of(specs[0].cell.id, context.store) == ""
-    assert Watch(stale=0).claim(folder, Holder.me("b")) or Watch(stale=0).claim(folder, Holder.me("b"))
-    go(specs[1:], context)
-    assert summary_of(specs, context.store, "").done == [specs[1].cell.name]
-
-
-@pytest.mark.parametrize(
-    "garbage", [b"5\n[]\nnull\n", b'{"event": "start"}\n', b'{"event": "end", "when": NaN}\n', b"\xff\0"]
-)
-def test_garbage_beside_checkpoints_and_among_attempts_is_passed_over(
-    garbage: bytes, tmp_path: Path, environment: Environment
-) -> None:
-    context = make_context(tmp_path, environment)
-    specs = asked([tiny("one_cycle", **SHORT)], context.store)
-    folder = context.store.run_folder(specs[0].cell.id)
-    (folder / "attempts.jsonl").write_bytes(garbage)
-    (folder / "checkpoint-of-mine").write_bytes(garbage)
-    (folder / "checkpoint-000007").mkdir()
-    assert show_status(specs[0].cell.id, "full", context.store.root, ())["lost seconds"] == 0
-    go(specs, context)
-    assert summary_of(specs, context.store, "").done == [specs[0].cell.name]
-    assert context.store.of(specs[0].cell.id)[0].record.how.attempts == 1
-    assert (folder / "checkpoint-of-mine").read_bytes() == garbage
-
-
-def test_what_killed_writers_left_is_removed_by_whoever_has_the_lease(tmp_path: Path, environment: Environment) -> None:
-    context = make_context(tmp_path, environment)
-    specs = asked([tiny("one_cycle", **SHORT)], context.store)
-    run, id = context.store.run_folder(specs[0].cell.id), specs[0].cell.id
-    records, kept = context.store.root / "records" / id, context.store.weights("").parent
-    for folder in (records, kept):
-        folder.mkdir(parents=True)
-    mine = [run / ".checkpoint-000001.ab.tmp", run / ".now.7.tmp", records / ".x.json.ab.tmp"]
-    old, others = [run / ".spec.json.ab.tmp", kept / ".x.ab.tmp"], [run / ".slurm.json.ab.tmp", kept / ".y.ab.tmp"]
-    for path in (*mine, *old, *others):
-        path.write_bytes(b"torn")
-    for path in old:
-        os.utime(path, (time.time() - 90000,) * 2)
-    go(specs, context)
-    assert summary_of(specs, context.store, "").done == [specs[0].cell.name]
-    assert not any(path.exists() for path in (*mine, *old))
-    assert all(path.exists() for path in others), "somebody may be writing them now"
-
-
 def test_who_has_a_cell_elsewhere_is_named_while_it_is_waited_for(
     tmp_path: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,34 +234,3 @@ def test_what_failed_in_a_launch_stays_failed_for_it_whoever_tries_next(tmp_path
         dead(folder, launch, ending)
     assert standing_of(spec, Store(tmp_path)) == ("failed", "by a")
     assert standing_of(replace(spec, how=replace(HOW, launch="b")), Store(tmp_path))[0] == "free"
-
-
-def test_odd_things_in_a_run_folder_stop_nobody(tmp_path: Path, environment: Environment) -> None:
-    context = make_context(tmp_path, environment)
-    specs = asked([tiny("one_cycle", seed=seed, **SHORT) for seed in range(3)], context.store)
-    first, second = (context.store.run_folder(spec.cell.id) for spec in specs[:2])
-    (first / "lease.0001").mkdir()
-    (second / "lease.²").write_text("{}")
-    (second / "now.json").write_text('{"left": "x"}')
-    (second / "log").write_bytes(b"\xff\n")
-    show_status(specs[1].cell.id, "full", context.store.root, ())
-    places([Entry(spec.cell.id, spec.cell, "pending") for spec in specs], context.store)
-    go(specs, context, StopAsked(20))
-    assert set(summary_of(specs, context.store, "").done) >= {spec.cell.name for spec in specs[1:]}
-
-
-def test_an_array_is_no_longer_than_slurm_takes(tmp_path: Path) -> None:
-    specs = [Spec(tiny(seed=seed), HOW) for seed in range(2300)]
-    ((*batches,),) = slurm._batches(specs, {}, Slurm())
-    assert [len(batch.specs) for batch in batches] == [1000, 1000, 300]
-
-
-def test_slurm_gets_an_array_for_each_time_class_and_generation(tmp_path: Path) -> None:
-    specs = asked([tiny(seed=seed) for seed in range(4)], Store(tmp_path))
-    first, second, third, fourth = (spec.cell.id for spec in specs)
-    hours = {first: 0.2, second: 0.2, third: 3.0}  # nobody knows the fourth's
-    ((*batches,),) = slurm._batches(specs, hours, Slurm())
-    assert [(batch.minutes, len(batch.specs)) for batch in batches] == [(30, 2), (480, 1), (1440, 1)]
-    assert batches[-1].specs[0].cell.id == fourth
-    ((*one,),) = slurm._batches(specs, hours, Slurm(time=7))
-    assert [(batch.minutes, len(batch.specs)) for batch in one] == [(7, 4)]

@@ -27,7 +27,7 @@ from methods.ocspruner import (
     subnetwork,
 )
 from tests.conftest import finish, recipe
-from tests.pruning.test_channels import network_of
+from tests.pruning.common import network_of
 
 
 class Two(nn.Module):

@@ -21,11 +21,12 @@ from benchmark.report.rendering import render
 from benchmark.report.site.build import build
 from benchmark.report.table import tables_of
 from tests.conftest import SUITE
-from tests.evidence.test_claims import claim, found
+from tests.evidence.common import claim
+from tests.evidence.conftest import found
+from tests.records.made import add, fill
 from tests.report.conftest import needs_chromium
-from tests.report.test_table import add, fill, suite, template
 
-__all__ = ["found", "suite", "template"]
+__all__ = ["found"]
 MARK = re.compile(f"[{''.join(RAISED.values())}]+")
 
 

@@ -10,9 +10,7 @@ from benchmark.records.record import Record
 from benchmark.records.store import Store
 from benchmark.runs import equal_bits
 from tests.conftest import tiny
-from tests.report.test_table import add, template
-
-__all__ = ["template"]
+from tests.records.made import add
 
 
 @pytest.mark.parametrize(("seeds", "top1", "says"), [(2, 91.0, "not equal: 1 of 2"), (1, 90.0, "other ids")])
