@@ -39,6 +39,29 @@ def table(
 
 
 @app.command()
+def audit(
+    names: Annotated[list[str] | None, typer.Argument(help="Files of baselines/released. Default: all.")] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--from", help="Evaluate the networks that lie here, in clones of their repositories."),
+    ] = None,
+    format: Annotated[str, typer.Option("--format", help="md or csv.")] = "md",
+    out: o.Out = o.RESULTS,
+    data: o.Data = None,
+    device: o.Device = "auto",
+    threads: o.Threads = None,
+) -> None:
+    """Evaluate the networks that authors released, and set what they print beside it."""
+    from benchmark.commands.audit import FORMATS, audit_table, evaluate_released
+
+    if format not in FORMATS:
+        raise UnknownName("format", format, FORMATS)
+    if folder is not None:
+        print_report(evaluate_released(names or [], folder, out, data, device, threads), False)
+    typer.echo(audit_table(names or [], out, format), nl=False)
+
+
+@app.command()
 def plot(
     suite: o.SuiteName,
     kind: Annotated[str, typer.Option("--kind", help="pareto, schedule, stability, choices or widths.")] = "pareto",

@@ -90,7 +90,17 @@ def _code_of(method_name: str, model_name: str, data_name: str, methods_from: tu
         discovery.pick("model", model_name, discovery.models()),
         discovery.pick("data set", data_name, discovery.datasets()),
     ]
-    paths = [(each.path, *each.helpers) for each in found]
+    return _code([(each.path, *each.helpers) for each in found])
+
+
+def code_of_audit(model: str, data: str) -> Code:
+    """In the place of a method stands what reads and matches the file."""
+    found = [discovery.pick("model", model, discovery.models()), discovery.pick("data set", data, discovery.datasets())]
+    return _code([tuple(sorted(HERE.glob("audit/*.py"))), *((each.path, *each.helpers) for each in found)])
+
+
+def _code(paths: list[tuple[Path, ...]]) -> Code:
+    """Of a method, a model and a data set."""
     method, model, data = map(_hash, paths)
     commit = _git("rev-parse", "HEAD")
     dirty = bool(_git("status", "--porcelain", "--untracked-files=no")) or not all(map(_tracked, chain(*paths)))

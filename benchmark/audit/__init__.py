@@ -1,0 +1,1 @@
+"""Networks that others released: read without running anything, matched, counted, evaluated. May import training."""

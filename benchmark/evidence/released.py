@@ -1,0 +1,147 @@
+"""Networks that authors released: where each file is, which checkpoint it is, and what is printed of it.
+
+baselines/released/<name>.toml lists the files of one repository at one commit. The files are not part of this
+repository; `prunebench audit --from DIR` evaluates those that lie in DIR.
+"""
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from benchmark.errors import UnknownName, UserError
+from benchmark.plan.cell import Normalise, Share, Spec
+from benchmark.plan.discovery import ROOT
+from benchmark.records.audit import Asked, Audit, all_audits
+from benchmark.records.record import Percent
+
+FOLDER = ROOT / "baselines" / "released"
+Checkpoint = Literal[
+    "last", "best", "cut", "dense"
+]  # last epoch; best epoch on the test set; right after a cut; not cut
+
+
+class Printed(Spec):
+    """What paper, page or log says of a network, or of the mean of several."""
+
+    place: str
+    top1: Percent | None = None
+    flops_removed: Share | None = None
+    params_removed: Share | None = None
+
+
+class Network(Spec):
+    path: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    model: str
+    group: str  # what the runs of one setting have in common
+    checkpoint: Checkpoint
+    run: Annotated[int, Field(gt=0)] = 1
+    key: str = ""
+    names: dict[str, str] = {}
+    printed: Printed | None = None
+
+
+class Group(Spec):
+    """What is printed of the mean of its runs."""
+
+    name: str
+    printed: Printed
+
+
+class Source(Spec):
+    paper: str  # as tables call it
+    title: str
+    repository: str
+    commit: str
+    data: str
+    normalise: Normalise | None = None
+    network: Annotated[list[Network], Field(min_length=1)]
+    group: list[Group] = []
+
+    def asked(self, network: Network) -> Asked:
+        return Asked(
+            sha256=network.sha256, key=network.key, model=network.model, data=self.data, normalise=self.normalise,
+            names=network.names,
+        )  # fmt: skip
+
+    def paths(self, network: Network) -> list[str]:
+        """Where it may lie in the folder that is given: in a clone, under its owner's name, or as it is."""
+        owner, name = self.repository.split("/")[-2:]
+        return [f"{folder}{network.path}" for folder in (f"{owner}+{name}/", f"{owner}/{name}/", f"{name}/", "")]
+
+
+def sources(names: Iterable[str] = (), folder: Path = FOLDER) -> dict[str, Source]:
+    known = {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    for name in names:
+        if name not in known:
+            raise UnknownName("released networks", name, known)
+    return {name: _read(path) for name, path in known.items() if not names or name in names}
+
+
+def _read(path: Path) -> Source:
+    try:
+        source = Source.model_validate(tomllib.loads(path.read_text(encoding="utf-8")), strict=False)
+    except (tomllib.TOMLDecodeError, ValidationError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {str(error).splitlines()[0]}") from None
+    if twice := {n.sha256 for n in source.network if [m.sha256 for m in source.network].count(n.sha256) > 1}:
+        raise UserError(f"{path}: two networks have the sha256 {min(twice)[:12]}…")
+    if wrong := {each.name for each in source.group} - {each.group for each in source.network}:
+        raise UserError(f"{path}: no network is of the group {min(wrong)!r}")
+    return source
+
+
+@dataclass(frozen=True)
+class Audited:
+    """One released network, with its audit if it was evaluated."""
+
+    network: Network
+    audit: Audit | None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The runs of one group of a source."""
+
+    source: Source
+    name: str
+    networks: tuple[Audited, ...]
+
+    @property
+    def model(self) -> str:
+        return self.networks[0].network.model
+
+    @property
+    def printed(self) -> Printed | None:
+        """Of the mean of its runs."""
+        return next((each.printed for each in self.source.group if each.name == self.name), None)
+
+    def audits(self, checkpoint: Checkpoint) -> dict[int, Audit]:
+        """By run."""
+        mine = (each for each in self.networks if each.network.checkpoint == checkpoint and each.audit)
+        return {each.network.run: each.audit for each in mine if each.audit}
+
+    def top1(self, checkpoint: Checkpoint) -> list[float]:
+        return [audit.judged.top1 for audit in self.audits(checkpoint).values()]
+
+    @property
+    def gains(self) -> list[float]:
+        """Best epoch on the test set minus last epoch, of the runs that have both."""
+        best, last = self.audits("best"), self.audits("last")
+        return [best[run].judged.top1 - last[run].judged.top1 for run in best if run in last]
+
+
+def settings(store: Path, names: Iterable[str] = (), folder: Path = FOLDER) -> dict[str, list[Setting]]:
+    """Source -> its groups, in the order of its file, with the newest audit of each network."""
+    newest = {audit.asked.id: audit for _, audit in all_audits(store)}
+    found: dict[str, list[Setting]] = {}
+    for name, source in sources(names, folder).items():
+        groups: dict[str, list[Audited]] = {}
+        for network in source.network:
+            audit = newest.get(source.asked(network).id)
+            groups.setdefault(network.group, []).append(Audited(network, audit))
+        found[name] = [Setting(source, group, tuple(mine)) for group, mine in groups.items()]
+    return found

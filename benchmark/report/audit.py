@@ -1,0 +1,99 @@
+"""The audit as tables: what authors print of a network they released, beside what it does here."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from statistics import fmean, stdev
+
+from benchmark.evidence.released import Audited, Printed, Setting
+from benchmark.report.columns import NONE, number
+from benchmark.report.markdown import md_grid
+
+Settings = Mapping[str, list[Setting]]
+HEAD = ["Paper", "Networks", "Runs", "Printed %", "Best on test %", "Last epoch %", "Best - last", "FLOPs ↓ printed %",
+        "counted %", "Params ↓ %"]  # fmt: skip
+COLUMNS = ("source", "repository", "commit", "path", "sha256", "model", "data", "group", "checkpoint", "run",
+           "printed_top1", "top1", "printed_flops_removed", "flops_removed", "params_removed", "macs", "macs_tp",
+           "macs_thop", "params", "loss", "place", "record")  # fmt: skip
+
+
+def as_markdown(found: Settings) -> str:
+    """One line a setting; means over runs, with the sample deviation."""
+    lines = [_line(setting) for settings in found.values() for setting in settings]
+    done = sum(each.audit is not None for each in _networks(found))
+    text = [f"{done} of {len(list(_networks(found)))} released networks evaluated.", ""]
+    return "\n".join([*text, *md_grid(HEAD, [line for line in lines if line])]) + "\n"
+
+
+def _line(setting: Setting) -> list[str]:
+    audits = [each.audit for each in setting.networks if each.audit]
+    if not audits:
+        return []
+    printed = setting.printed
+    shares = [audit.counted.flops_removed for audit in audits]
+    claimed = printed.flops_removed if printed else _mean(_claims(setting, "flops_removed"))
+    top1 = printed.top1 if printed else _mean(_claims(setting, "top1"))
+    other = [audit.judged.top1 for c in ("cut", "dense") for audit in setting.audits(c).values()]
+    return [
+        setting.source.paper,
+        setting.name,
+        str(len({each.network.run for each in setting.networks if each.audit})),
+        number(top1, ".2f"),
+        _spread(setting.top1("best") or other),
+        _spread(setting.top1("last")),
+        number(fmean(setting.gains) if setting.gains else None, "+.2f"),
+        number(100 * claimed if claimed is not None else None, ".1f"),
+        f"{100 * fmean(shares):.1f}",
+        f"{100 * fmean([audit.counted.params_removed for audit in audits]):.1f}",
+    ]
+
+
+def _claims(setting: Setting, what: str) -> list[float]:
+    """What is printed of each run: of the best epoch where there is one, else of the others."""
+    best = [each for each in setting.networks if each.network.checkpoint == "best"] or list(setting.networks)
+    values = (getattr(each.network.printed, what) for each in best if each.network.printed)
+    return [value for value in values if value is not None]
+
+
+def _mean(values: list[float]) -> float | None:
+    return fmean(values) if values else None
+
+
+def _spread(values: list[float]) -> str:
+    if not values:
+        return NONE
+    return f"{fmean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
+
+
+def _networks(found: Settings) -> Iterable[Audited]:
+    return (each for settings in found.values() for setting in settings for each in setting.networks)
+
+
+def as_csv(found: Settings) -> str:
+    """One line a network."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for name, settings in found.items():
+        for setting in settings:
+            for each in setting.networks:
+                if each.audit:
+                    writer.writerow(_row(name, setting, each))
+    return text.getvalue()
+
+
+def _row(name: str, setting: Setting, each: Audited) -> list[object]:
+    network, audit, source = each.network, each.audit, setting.source
+    assert audit
+    printed, counted = network.printed or Printed(place=""), audit.counted
+    return [
+        name, source.repository, source.commit, network.path, network.sha256, network.model, source.data,
+        network.group, network.checkpoint, network.run, _or_empty(printed.top1), audit.judged.top1,
+        _or_empty(printed.flops_removed), round(counted.flops_removed, 6), round(counted.params_removed, 6),
+        counted.macs, counted.macs_tp, counted.macs_thop, counted.params, round(audit.judged.loss, 6), printed.place,
+        audit.asked.id,
+    ]  # fmt: skip
+
+
+def _or_empty(value: float | None) -> object:
+    return "" if value is None else value
