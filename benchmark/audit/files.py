@@ -2,8 +2,8 @@
 
 import hashlib
 import io
-import json
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from benchmark.audit.unpickle import BYTES, Lazy, Refused, Storage, Stub, load
+from benchmark.data.batches import BROKEN
 from benchmark.errors import UserError
 
 LARGEST = 2**30  # bytes of a file, unpacked
@@ -65,10 +66,17 @@ def open_network(path: Path, key: str = "") -> Opened:
         place = _chosen(tables, key)
         kind = "a pickled module" if isinstance(_at(found, place), Stub) else "a state_dict"
         return Opened({n: _read(lazy, numbers) for n, lazy in tables[place].items()}, place, kind, _noted(found))
-    except (Refused, SafetensorError, zipfile.BadZipFile, NotImplementedError, EOFError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: not read: {error}") from None
-    except (OSError, RuntimeError, MemoryError) as error:
-        raise UserError(f"{path}: cannot be read ({str(error).splitlines()[0] if str(error) else error!r})") from None
+    except (
+        Refused,
+        SafetensorError,
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+        *BROKEN,
+    ) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path}: not read: {why}") from error
 
 
 # ---- the container: where the pickle is, and where the numbers are ---------------------------------

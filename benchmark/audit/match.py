@@ -44,11 +44,12 @@ def fit(
     layers, how = _paired(ours, theirs, names)
     for name, theirs_name in layers.items():
         _put(ours[name], theirs[theirs_name], theirs_name)
-    left = [name for name in theirs if name not in layers.values()]
+    if left := [name for name in theirs if name not in layers.values()]:
+        raise UserError(f"the model has no place for its layer {left[0]}; another --model?")
     outputs = _outputs(network, shape)
     if outputs != classes:
         raise UserError(f"it tells {outputs} classes apart; this data set has {classes}")
-    return Matched(layers, how, (*unused, *left))
+    return Matched(layers, how, unused)
 
 
 def layers_of(tensors: Mapping[str, Tensor]) -> tuple[Layers, tuple[str, ...]]:
