@@ -72,7 +72,7 @@ def run(
 
 @app.command()
 def evaluate(
-    file: Annotated[Path, typer.Argument(help="safetensors, or what torch.save wrote.")],
+    file: Annotated[Path, typer.Argument(help="safetensors, what torch.save wrote, or HDF5 of Keras.")],
     model: Annotated[str, typer.Option("--model", help="The model here that it is.")],
     dataset: Annotated[str, typer.Option("--dataset", help="Whose test images.")] = "cifar10",
     normalise: Annotated[
@@ -80,6 +80,10 @@ def evaluate(
     ] = "",
     key: Annotated[str, typer.Option("--key", help="Which network in the file, if there are several.")] = "",
     map: Annotated[Path | None, typer.Option("--map", help="TOML: layer of the model = layer of the file.")] = None,
+    without: Annotated[str, typer.Option("--without", help="Blocks that it lacks: blocks.3,blocks.5.")] = "",
+    pixel_mean: Annotated[
+        bool, typer.Option("--pixel-mean", help="Centre by the mean training image, as examples of Keras do.")
+    ] = False,
     latency: Annotated[bool, typer.Option("--latency", help="Measure it too.")] = False,
     device: o.Device = "auto",
     threads: o.Threads = None,
@@ -92,8 +96,8 @@ def evaluate(
 
     print_report(
         evaluate_file(
-            file, model, dataset, normalise=normalise, key=key, map=map, latency=latency, device=device,
-            threads=threads, out=out, images=data,
+            file, model, dataset, normalise=normalise, key=key, map=map, without=without, pixel_mean=pixel_mean,
+            latency=latency, device=device, threads=threads, out=out, images=data,
         ),
         as_json,
     )  # fmt: skip

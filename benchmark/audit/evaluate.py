@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from benchmark.audit.files import open_network, sha256_of
 from benchmark.audit.match import fit
+from benchmark.data.files import Files
 from benchmark.data.images import Images, Place
 from benchmark.errors import UserError
 from benchmark.plan import discovery
@@ -40,13 +41,15 @@ class Question:
     normalise: Normalise | None = None
     key: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+    pixel_mean: bool = False
     latency: bool = False
 
     @property
     def asked(self) -> Asked:
         return Asked(
             sha256=sha256_of(self.path), key=self.key, model=self.model, data=self.data, normalise=self.normalise,
-            names=dict(self.names),
+            names=dict(self.names), without=self.without, pixel_mean=self.pixel_mean,
         )  # fmt: skip
 
 
@@ -55,11 +58,14 @@ def audit(question: Question, environment: Environment, data_root: Path) -> Audi
     found = discovery.pick("model", question.model, discovery.models())
     opened = open_network(question.path, question.key)
     recipe = _recipe(question.normalise)
-    batches = Batches(_images(question.data, data_root), recipe, 0, environment.device)
+    images = _images(question.data, data_root)
+    batches = Batches(images, recipe, 0, environment.device)
+    if question.pixel_mean:
+        _centre(batches, images)
     shape = (batches.channels, batches.size, batches.size)
     network, dense = (discovery.load(found)(batches.classes).eval() for _ in range(2))
     try:
-        matched = fit(network, opened.tensors, shape, batches.classes, question.names)
+        matched = fit(network, opened.tensors, shape, batches.classes, question.names, question.without)
     except UserError as error:
         raise UserError(f"{question.path}: {error}") from None
     network.to(environment.device)
@@ -99,6 +105,14 @@ def _recipe(normalise: Normalise | None) -> Recipe:
     """Only precision and normalisation matter to an evaluation. The rest must be there."""
     steps = Steps(times=1.0, at=())
     return Recipe(epochs=1, batch=1, optimizer=Sgd(lr=1.0), lr=steps, precision="fp32", normalise=normalise)
+
+
+def _centre(batches: Batches, images: Images) -> None:
+    """Subtract the mean training image, as the examples of Keras do."""
+    if isinstance(images.train, Files):
+        raise UserError("the mean training image is only known of images in memory")
+    mean = torch.from_numpy(images.train.mean(axis=0, dtype="float64")).float()
+    batches.shift, batches.scale = mean[None].to(batches.device), torch.tensor(1 / 255, device=batches.device)
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""A file of somebody else's network as named tensors: safetensors, or what torch.save wrote in any of its versions."""
+"""A file of somebody else's network as named tensors: safetensors, what torch.save wrote, or HDF5 of Keras."""
 
 import hashlib
 import io
@@ -14,12 +14,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
+from benchmark.audit import keras
 from benchmark.audit.unpickle import BYTES, Lazy, Refused, Storage, Stub, load
 from benchmark.data.batches import BROKEN
 from benchmark.errors import UserError
 
 LARGEST = 2**30  # bytes of a file, unpacked
 DEEPEST = 64  # tables or modules in each other
+HDF5 = b"\x89HDF\r\n\x1a\n"
 MAGIC = 0x1950A86A20F9469CFC6C  # of torch.save before 1.6
 DTYPES = {
     "Half": torch.float16, "BFloat16": torch.bfloat16, "Float": torch.float32, "Double": torch.float64,
@@ -59,6 +61,8 @@ def open_network(path: Path, key: str = "") -> Opened:
         if path.stat().st_size > LARGEST:
             raise Refused(f"more than {LARGEST // 2**20} MiB")
         data = path.read_bytes()
+        if data[:8] == HDF5:
+            return Opened(keras.read(path, LARGEST), "", "weights of Keras", {})
         if path.suffix == ".safetensors":
             return Opened(dict(load_safetensors(data)), "", "safetensors", {})
         found, numbers = _zipped(data) if data[:4] == b"PK\3\4" else _legacy(data)

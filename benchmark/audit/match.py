@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from benchmark.errors import UserError
 
 LAYERS = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
+OWN = ("weight", "bias", "running_mean", "running_var", "weight_orig")
+MASKS = ("weight_mask", "mask")
+GATES = ("g", "bn_mask")
 UNUSED = ("num_batches_tracked", "total_ops", "total_params")  # thop leaves the last two behind
 Kind = tuple[object, ...]
 Layers = dict[str, dict[str, Tensor]]  # layer -> its tensors
@@ -35,8 +38,12 @@ def fit(
     shape: tuple[int, int, int],
     classes: int,
     names: Mapping[str, str],
+    without: Iterable[str] = (),
 ) -> Matched:
-    """Put the tensors into the network, in place. `names` maps model layers to file layers and overrules the rest."""
+    """Put the tensors into the network, in place. `names` maps model layers to file layers and overrules the rest.
+    The blocks named in `without` are passed over."""
+    for block in without:
+        _pass_over(network, block)
     theirs, unused = layers_of(tensors)
     ours = {name: module for name, module in network.named_modules() if isinstance(module, LAYERS)}
     if other := sorted({name.rpartition(".")[0] for name, _ in network.named_parameters()} - ours.keys()):
@@ -52,25 +59,53 @@ def fit(
     return Matched(layers, how, unused)
 
 
+def _pass_over(network: nn.Module, block: str) -> None:
+    parent, _, name = block.rpartition(".")
+    try:
+        network.get_submodule(block)
+        setattr(network.get_submodule(parent), name, nn.Identity())
+    except AttributeError:
+        raise UserError(f"the model has no block {block!r}") from None
+
+
 def layers_of(tensors: Mapping[str, Tensor]) -> tuple[Layers, tuple[str, ...]]:
-    """Layer -> weight, bias, statistics, as fp32. Masks (`weight_mask`) are applied."""
+    """Layer -> weight, bias, statistics, as fp32, with masks and gates applied; and the tensors of no use."""
     layers: Layers = {}
     unused = []
     for name, tensor in tensors.items():
         layer, _, leaf = name.removeprefix("module.").rpartition(".")
-        if leaf in ("weight", "bias", "running_mean", "running_var", "weight_orig", "weight_mask"):
+        if leaf in (*OWN, *MASKS, *GATES):
             layers.setdefault(layer, {})[leaf] = tensor.float()
         elif leaf not in UNUSED:
             unused.append(name)
     for name, parts in layers.items():
-        if (mask := parts.pop("weight_mask", None)) is not None and "weight_orig" in parts:
-            if mask.shape != parts["weight_orig"].shape:
-                raise UserError(f"{name}: its mask has another shape than its weight")
-            parts["weight"] = parts.pop("weight_orig") * mask
+        _mask(name, parts)
+        _gate(name, parts, layers)
+    whole = {name: parts for name, parts in layers.items() if "weight" in parts}
+    for name, parts in whole.items():
         if any(not part.isfinite().all() for part in parts.values()):
             raise UserError(f"{name}: it has weights that are not finite")
-    whole = {name: parts for name, parts in layers.items() if "weight" in parts}
-    return whole, (*unused, *(name for name in layers if name not in whole))
+    return whole, (*unused, *(name for name, parts in layers.items() if parts and name not in whole))
+
+
+def _mask(name: str, parts: dict[str, Tensor]) -> None:
+    """`weight_orig` and `weight_mask` of torch's own pruning, or a `mask` beside the weight."""
+    if "weight_orig" in parts:
+        parts["weight"] = parts.pop("weight_orig")
+    for leaf in MASKS:
+        if (mask := parts.pop(leaf, None)) is not None and "weight" in parts:
+            if mask.shape != parts["weight"].shape:
+                raise UserError(f"{name}: its mask has another shape than its weight")
+            parts["weight"] = parts["weight"] * mask
+
+
+def _gate(name: str, parts: dict[str, Tensor], layers: Layers) -> None:
+    """Gate Decorator multiplies a norm's output by a gate and a mask. Both become part of the norm `<name>.bn`."""
+    factors = [factor.flatten() for leaf in GATES if (factor := parts.pop(leaf, None)) is not None]
+    for factor in factors if "weight" in (norm := layers.get(f"{name}.bn", {})) else ():
+        if factor.shape != norm["weight"].shape:
+            raise UserError(f"{name}: its gates have another shape than its norm")
+        norm["weight"], norm["bias"] = norm["weight"] * factor, norm["bias"] * factor
 
 
 def _paired(ours: Mapping[str, nn.Module], theirs: Layers, names: Mapping[str, str]) -> tuple[dict[str, str], str]:

@@ -40,7 +40,10 @@ def evaluate_released(
         elif sha256_of(path) != network.sha256:
             other.append(str(path))
         else:
-            question = Question(path, network.model, source.data, source.normalise, network.key, network.names)
+            question = Question(
+                path, network.model, source.data, source.normalise, network.key, network.names, network.without,
+                source.pixel_mean,
+            )  # fmt: skip
             try:
                 found = audit(question, environment, data_root(images))
             except UserError as error:

@@ -23,13 +23,19 @@ def evaluate_file(
     normalise: str,
     key: str,
     map: Path | None,
+    without: str,
+    pixel_mean: bool,
     latency: bool,
     device: str,
     threads: int | None,
     out: Path | None,
     images: Path | None,
 ) -> Report:
-    question = Question(file, model, data, _normalise(normalise), key, _names(map), latency)
+    if normalise and pixel_mean:
+        raise UserError("--normalise and --pixel-mean exclude each other")
+    blocks = tuple(filter(None, without.split(",")))
+    how = _normalise(normalise)
+    question = Question(file, model, data, how, key, _names(map), blocks, pixel_mean, latency)
     found = audit(question, prepare(device, threads=threads), data_root(images))
     report = as_report(found)
     if out:

@@ -19,6 +19,7 @@ from benchmark.records.audit import Asked, Audit, all_audits
 from benchmark.records.record import Percent
 
 FOLDER = ROOT / "baselines" / "released"
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 Checkpoint = Literal[
     "last", "best", "cut", "dense"
 ]  # last epoch; best epoch on the test set; right after a cut; not cut
@@ -42,35 +43,42 @@ class Network(Spec):
     run: Annotated[int, Field(gt=0)] = 1
     key: str = ""
     names: dict[str, str] = {}
+    without: tuple[str, ...] = ()
+    commit: Commit | None = None  # if it is not the source's
     printed: Printed | None = None
 
 
 class Group(Spec):
-    """What is printed of the mean of its runs."""
+    """What is said of its runs together: the mean that is printed, or that they are no replicates but a series."""
 
     name: str
-    printed: Printed
+    printed: Printed | None = None
+    series: bool = False
 
 
 class Source(Spec):
     paper: str  # as tables call it
     title: str
     repository: str
-    commit: str
+    commit: Commit
     data: str
     normalise: Normalise | None = None
+    pixel_mean: bool = False
     network: Annotated[list[Network], Field(min_length=1)]
     group: list[Group] = []
 
     def asked(self, network: Network) -> Asked:
         return Asked(
             sha256=network.sha256, key=network.key, model=network.model, data=self.data, normalise=self.normalise,
-            names=network.names,
+            names=network.names, without=network.without, pixel_mean=self.pixel_mean,
         )  # fmt: skip
 
     def paths(self, network: Network) -> list[str]:
-        """Where it may lie in the folder that is given: in a clone, under its owner's name, or as it is."""
+        """Where it may lie in the folder that is given: in a clone, called after the repository, or as it is. A clone
+        at another commit than the source's is called OWNER+NAME@COMMIT, with twelve digits."""
         owner, name = self.repository.split("/")[-2:]
+        if network.commit:
+            return [f"{owner}+{name}@{network.commit[:12]}/{network.path}"]
         return [f"{folder}{network.path}" for folder in (f"{owner}+{name}/", f"{owner}/{name}/", f"{name}/", "")]
 
 
@@ -118,6 +126,10 @@ class Setting:
     def printed(self) -> Printed | None:
         """Of the mean of its runs."""
         return next((each.printed for each in self.source.group if each.name == self.name), None)
+
+    @property
+    def series(self) -> bool:
+        return any(each.series for each in self.source.group if each.name == self.name)
 
     def audits(self, checkpoint: Checkpoint) -> dict[int, Audit]:
         """By run."""

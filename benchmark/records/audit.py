@@ -30,7 +30,9 @@ class Asked(Spec):
     data: str
     normalise: Normalise | None = None  # None: the data set's own
     names: dict[str, str] = {}  # model layer -> layer of the file, where somebody said so
-    LATER = ("key", "names")
+    without: tuple[str, ...] = ()  # blocks of the model that the network lacks
+    pixel_mean: bool = False  # images are centred by the mean training image, and not scaled
+    LATER = ("key", "names", "without", "pixel_mean")
 
     @property
     def id(self) -> str:

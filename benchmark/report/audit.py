@@ -29,7 +29,7 @@ def _line(setting: Setting) -> list[str]:
     audits = [each.audit for each in setting.networks if each.audit]
     if not audits:
         return []
-    printed = setting.printed
+    printed, told = setting.printed, _range if setting.series else _spread
     shares = [audit.counted.flops_removed for audit in audits]
     claimed = printed.flops_removed if printed else _mean(_claims(setting, "flops_removed"))
     top1 = printed.top1 if printed else _mean(_claims(setting, "top1"))
@@ -39,12 +39,12 @@ def _line(setting: Setting) -> list[str]:
         setting.name,
         str(len({each.network.run for each in setting.networks if each.audit})),
         number(top1, ".2f"),
-        _spread(setting.top1("best") or other),
-        _spread(setting.top1("last")),
+        told(setting.top1("best") or other),
+        told(setting.top1("last")),
         number(fmean(setting.gains) if setting.gains else None, "+.2f"),
         number(100 * claimed if claimed is not None else None, ".1f"),
-        f"{100 * fmean(shares):.1f}",
-        f"{100 * fmean([audit.counted.params_removed for audit in audits]):.1f}",
+        told([100 * share for share in shares], ".1f"),
+        told([100 * audit.counted.params_removed for audit in audits], ".1f"),
     ]
 
 
@@ -59,10 +59,17 @@ def _mean(values: list[float]) -> float | None:
     return fmean(values) if values else None
 
 
-def _spread(values: list[float]) -> str:
+def _spread(values: list[float], form: str = ".2f") -> str:
     if not values:
         return NONE
-    return f"{fmean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
+    mean = format(fmean(values), form)
+    return f"{mean} ± {stdev(values):{form}}" if len(values) > 1 and form == ".2f" else mean
+
+
+def _range(values: list[float], form: str = ".2f") -> str:
+    """Of networks that are no replicates."""
+    ends = [format(end, form) for end in (min(values), max(values))] if values else [NONE]
+    return " to ".join(dict.fromkeys(ends))
 
 
 def _networks(found: Settings) -> Iterable[Audited]:
@@ -87,8 +94,8 @@ def _row(name: str, setting: Setting, each: Audited) -> list[object]:
     assert audit
     printed, counted = network.printed or Printed(place=""), audit.counted
     return [
-        name, source.repository, source.commit, network.path, network.sha256, network.model, source.data,
-        network.group, network.checkpoint, network.run, _or_empty(printed.top1), audit.judged.top1,
+        name, source.repository, network.commit or source.commit, network.path, network.sha256, network.model,
+        source.data, network.group, network.checkpoint, network.run, _or_empty(printed.top1), audit.judged.top1,
         _or_empty(printed.flops_removed), round(counted.flops_removed, 6), round(counted.params_removed, 6),
         counted.macs, counted.macs_tp, counted.macs_thop, counted.params, round(audit.judged.loss, 6), printed.place,
         audit.asked.id,
