@@ -129,8 +129,10 @@ class Unpickler(pickle._Unpickler):
             self.stubs[whole] = type("Stub", (Stub,), {"__module__": __name__, "what": whole})
         return self.stubs[whole]
 
-    def persistent_load(self, pid: Any) -> Storage:
-        """('storage', class, key, device, count), and in old files a view."""
+    def persistent_load(self, pid: Any) -> Any:
+        """('storage', class, key, device, count), and in old files a view; there also ('module', class, its source)."""
+        if isinstance(pid, tuple) and len(pid) > 1 and pid[0] == "module":
+            return pid[1]
         if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] not in ("storage", b"storage"):
             raise Refused("it refers to something that is no storage of numbers")
         _, kind, key, _, count, *view = pid

@@ -10,11 +10,12 @@ import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
 from benchmark.errors import UnknownName, UserError
+from benchmark.evidence.released import Source, sources
 from benchmark.plan import discovery
 from benchmark.plan.cell import Spec
 from benchmark.plan.suite import TIERS
@@ -22,7 +23,9 @@ from benchmark.plan.suite_file import Suite, read
 
 FOLDER = discovery.ROOT / "baselines" / "claims"
 RENAMED = {"stand_in": "proxy"}  # names in old versions of a claim file; a renaming does not change a claim
-Kind = Literal["beats", "as good as", "drops at most", "costs less than", "cuts earlier than", "reaches"]
+Trained = Literal["beats", "as good as", "drops at most", "costs less than", "cuts earlier than", "reaches"]
+Released = Literal["released reaches", "released removes", "released beats", "best epoch adds"]
+Kind = Trained | Released
 
 
 class Claim(Spec):
@@ -32,9 +35,10 @@ class Claim(Spec):
     says: str
     reference: str  # where the paper says it; "abstract only" if no table could be read
     kind: Kind
-    where: Annotated[list[str], Field(min_length=1)]  # suite/table or suite/table@small; pooled and judged together
+    # suite/table, suite/table@small or released/file; pooled and judged together
+    where: Annotated[list[str], Field(min_length=1)]
     proxy: list[str] = []  # smaller, affordable places; each is judged by itself, at small scale
-    method: str
+    method: str  # of released networks: their group, or all
     against: list[str] = []
     there: str = ""  # the table of the `against` rows, if it is another one
     tuned: bool = False  # names are families (`agp, from 0.4` is an agp); of each, the best row on validation images
@@ -43,12 +47,18 @@ class Claim(Spec):
     value: float | None = None  # of `drops at most` (points), `costs less than` (times) and `reaches` (%)
     metric: Literal["top1", "top5"] = "top1"  # for claims about accuracy
     margin: Annotated[float, Field(ge=0)] = 0.2
-    n: Annotated[int, Field(gt=1)] = 5
+    n: Annotated[int, Field(gt=0)] = 5
+
+    @property
+    def released(self) -> bool:
+        return self.kind in get_args(Released)
 
     @model_validator(mode="after")
     def _whole(self) -> "Claim":
-        if self.kind in ("drops at most", "reaches") and self.value is None:
+        if self.kind in ("drops at most", "reaches", "released reaches", "released removes") and self.value is None:
             raise ValueError(f"{self.kind!r} needs a value")
+        if self.n == 1 and not self.released:
+            raise ValueError("one seed has no spread; give n")
         if len(set(self.where)) < len(self.where):
             raise ValueError("where names a place twice")
         if self.there and self.tuned:
@@ -99,12 +109,29 @@ def _first(error: ValidationError) -> str:
 
 
 def _check(claim: Claim) -> None:
+    if claim.released:
+        _check_released(claim)
+        return
     known = discovery.methods()
     for name in (claim.method, *claim.against):
         if name.partition("(")[0].partition(",")[0].partition(" ")[0] not in known:
             raise UnknownName("method", name, known)
     for place in (*claim.where, *claim.proxy, *([claim.there] if claim.there else [])):
         table_of(place)
+
+
+def _check_released(claim: Claim) -> None:
+    groups = {network.group for place in claim.where for network in _source(place).network}
+    for name in (claim.method, *claim.against):
+        if name not in (*groups, "all"):
+            raise UnknownName("group of released networks", name, groups)
+
+
+def _source(place: str) -> Source:
+    kind, _, name = place.partition("/")
+    if kind != "released":
+        raise UserError(f"{place}: released networks are in released/NAME")
+    return sources([name])[name]
 
 
 def table_of(place: str) -> tuple[Suite, str, str]:

@@ -16,6 +16,7 @@ from scipy.special import ndtri
 
 from benchmark.evidence.claim_files import Claim, table_of
 from benchmark.evidence.differences import Sample, enough, estimate_of, faces, p_wrong, sample_of, told
+from benchmark.evidence.released_claims import look
 from benchmark.evidence.statistics import Estimate, holm
 from benchmark.plan.suite import Planned, plan
 from benchmark.records.rows import Row, rows_of
@@ -69,10 +70,24 @@ def judge(claims: Sequence[Claim], store: Store, *, unread: int = 0) -> list[Fin
 
     found = []
     for claim in claims:
+        if claim.released:
+            found.append(_released(claim, store))
+            continue
         rivals = [row for row in site(claim, claim.there).rows if row.label in claim.against] if claim.there else []
         for together in (claim.where, *([place] for place in claim.proxy)):
             found.append(_at(claim, together, [site(claim, place) for place in together], rivals))
     return _after_holm(found, unread)
+
+
+def _released(claim: Claim, store: Store) -> Finding:
+    """By looking at the networks; or undecided, with the numbers to be tested."""
+    seen = look(claim, store.root)
+    finding = Finding(claim, " + ".join(claim.where), "not tested", seen.why, first_record=seen.oldest)
+    if seen.samples:
+        return _faced(replace(finding, seeds=min(sample.seeds for sample in seen.samples)), list(seen.samples))
+    if seen.right is None:
+        return finding
+    return replace(finding, state="reproduced" if seen.right else "not reproduced", estimate=seen.off)
 
 
 def _site(claim: Claim, rows: list[Row], planned: list[Planned], smaller: dict[str, str]) -> Site:

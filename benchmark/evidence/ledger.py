@@ -107,4 +107,5 @@ def _numbers(finding: Finding) -> str:
     if finding.p is None:
         return ""
     margin = f", margin {finding.claim.margin:g}" if finding.claim.margin else ""
-    return f"; p {finding.p:.2g}, n = {finding.claim.n}{margin}; {len(finding.records)} records"
+    records = f"; {len(finding.records)} records" if finding.records else ""
+    return f"; p {finding.p:.2g}, n = {finding.seeds if finding.claim.released else finding.claim.n}{margin}{records}"
