@@ -6,6 +6,7 @@ from benchmark.commands.table import all_tables
 from benchmark.errors import UserError
 from benchmark.evidence.claim_files import read_claims
 from benchmark.evidence.claims import judge
+from benchmark.evidence.released import settings
 from benchmark.records.store import Store
 from benchmark.report.site.build import build
 
@@ -18,5 +19,5 @@ def make_report(suites: list[str], out: Path, to: Path, methods_from: tuple[Path
         raise UserError(f"no records in {out} that a suite asks for; --out results/published shows what is published")
     tables = [table for each in found.values() for table in each]
     claims, wrong = read_claims()
-    pages = build(tables, judge(claims, store, unread=len(wrong)), store, to)
+    pages = build(tables, judge(claims, store, unread=len(wrong)), store, to, settings(out))
     return f"{pages} pages; open {to / 'index.html'}\n"

@@ -9,11 +9,13 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from benchmark.errors import UnknownName, UserError
+from benchmark.evidence.released import settings
 from benchmark.plan.suite import TIERS, plan
 from benchmark.plan.suite_file import known, read
 from benchmark.records.code import code_of
 from benchmark.records.rows import Row
 from benchmark.records.store import Store, write_safely
+from benchmark.report.audit import as_csv, as_markdown, picture
 from benchmark.report.names import bibliography
 from benchmark.report.pictures import Picture, pictures_of
 from benchmark.report.rendering import FORMATS, PARQUET, render, write_parquet
@@ -39,7 +41,7 @@ def make_table(
     else:
         with _artist() as artist:
             found = _tables(name, tier, sets, out, methods_from)
-            for path, content in _products(found, out, artist).items():
+            for path, content in _products(found, out, artist, name).items():
                 write_safely(path, content)
     if old := sum(_is_old(row, methods_from) for tables in found.values() for table in tables for row in table.rows):
         print(f"{old} rows are of other code than this; `run --stale` runs them again", file=sys.stderr)
@@ -51,7 +53,7 @@ def check_table(
 ) -> str:
     """Check that the tables and figures there are those that the records give, byte for byte, and no others."""
     with _artist() as artist:
-        products = _products(_tables(name, tier, sets, out, methods_from), out, artist)
+        products = _products(_tables(name, tier, sets, out, methods_from), out, artist, name)
     for path, content in products.items():
         if not path.is_file() or path.read_bytes() != content:
             raise UserError(f"{path}: not what its records give; `prunebench table {name} --out {out}` rewrites it")
@@ -113,10 +115,14 @@ def _drawn(pictures: dict[str, Picture]) -> dict[str, bytes]:
     return drawn
 
 
-def _products(found: Tables, out: Path, artist: Executor) -> dict[Path, bytes]:
-    """Everything that is made from the records."""
+def _products(found: Tables, out: Path, artist: Executor, name: str) -> dict[Path, bytes]:
+    """Everything that is made from the records; of all suites, also from the audits."""
     every = [table for tables in found.values() for table in tables]
-    figures = artist.submit(_drawn, pictures_of(every, Store(out)))
+    audited = settings(out) if name == ALL and (out / "audits").is_dir() else {}
+    pictures = pictures_of(every, Store(out))
+    if audited and (released := picture(audited)):
+        pictures["released"] = released
+    figures = artist.submit(_drawn, pictures)
     products = {
         out / "tables" / f"{stem}.{each}": render(tables, each).encode()
         for stem, tables in found.items()
@@ -125,4 +131,7 @@ def _products(found: Tables, out: Path, artist: Executor) -> dict[Path, bytes]:
     for stem, tables in found.items():
         if papers := bibliography(row.label for table in tables for row in table.rows):
             products[out / "tables" / f"{stem}.bib"] = papers.encode()
+    if audited:
+        products[out / "tables" / "released.md"] = as_markdown(audited).encode()
+        products[out / "tables" / "released.csv"] = as_csv(audited).encode()
     return products | {out / "figures" / file: svg for file, svg in figures.result().items()}

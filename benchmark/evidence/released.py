@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 from benchmark.errors import UnknownName, UserError
 from benchmark.plan.cell import Normalise, Share, Spec
 from benchmark.plan.discovery import ROOT
+from benchmark.plan.toml_lines import line_of
 from benchmark.records.audit import Asked, Audit, all_audits
 from benchmark.records.record import Percent
 
@@ -92,9 +93,14 @@ def sources(names: Iterable[str] = (), folder: Path = FOLDER) -> dict[str, Sourc
 
 def _read(path: Path) -> Source:
     try:
-        source = Source.model_validate(tomllib.loads(path.read_text(encoding="utf-8")), strict=False)
-    except (tomllib.TOMLDecodeError, ValidationError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: {str(error).splitlines()[0]}") from None
+        text = path.read_text(encoding="utf-8")
+        source = Source.model_validate(tomllib.loads(text), strict=False)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{path}: line {line_of(text, first['loc'])}: {key}: {first['msg']}") from None
     if twice := {n.sha256 for n in source.network if [m.sha256 for m in source.network].count(n.sha256) > 1}:
         raise UserError(f"{path}: two networks have the sha256 {min(twice)[:12]}…")
     if wrong := {each.name for each in source.group} - {each.group for each in source.network}:

@@ -8,7 +8,10 @@ from statistics import fmean, stdev
 from benchmark.evidence.released import Audited, Printed, Setting
 from benchmark.report.columns import NONE, number
 from benchmark.report.markdown import md_grid
+from benchmark.report.pictures import Released
+from benchmark.report.table import Grid
 
+NEAR = 0.1  # points: devices and libraries differ by a few images of ten thousand
 Settings = Mapping[str, list[Setting]]
 HEAD = ["Paper", "Networks", "Runs", "Printed %", "Best on test %", "Last epoch %", "Best - last", "FLOPs ↓ printed %",
         "counted %", "Params ↓ %"]  # fmt: skip
@@ -19,10 +22,46 @@ COLUMNS = ("source", "repository", "commit", "path", "sha256", "model", "data", 
 
 def as_markdown(found: Settings) -> str:
     """One line a setting; means over runs, with the sample deviation."""
+    return "\n".join([summary(found), "", *md_grid(HEAD, grid(found))]) + "\n"
+
+
+def grid(found: Settings) -> Grid:
     lines = [_line(setting) for settings in found.values() for setting in settings]
-    done = sum(each.audit is not None for each in _networks(found))
-    text = [f"{done} of {len(list(_networks(found)))} released networks evaluated.", ""]
-    return "\n".join([*text, *md_grid(HEAD, [line for line in lines if line])]) + "\n"
+    return [line for line in lines if line]
+
+
+def summary(found: Settings) -> str:
+    """What all networks say together."""
+    every = list(_networks(found))
+    done = [each for each in every if each.audit]
+    far = [abs(off) for each in done if (off := _off(each)) is not None]
+    text = f"{len(done)} of {len(every)} released networks are evaluated, of {len(found)} repositories."
+    if far:
+        within = sum(each <= NEAR + 1e-9 for each in far)
+        text += f" Of {len(far)} with a printed accuracy of their own, {within} reach it within {NEAR:g} points."
+    gains = [gain for settings in found.values() for setting in settings for gain in setting.gains]
+    if len(gains) > 1:
+        text += f" The best epoch on the test set is {fmean(gains):.2f} ± {stdev(gains):.2f} points above the last one"
+        text += f" ({len(gains)} runs)."
+    return text
+
+
+def picture(found: Settings) -> Released | None:
+    """Printed against evaluated, network by network; and what the best epoch adds."""
+    pairs = [
+        (each.network.printed.top1, each.audit.judged.top1)
+        for each in _networks(found)
+        if each.audit and each.network.printed and each.network.printed.top1 is not None
+    ]
+    gains = [gain for settings in found.values() for setting in settings for gain in setting.gains]
+    return Released("Networks that authors released", pairs, gains) if pairs and gains else None
+
+
+def _off(each: Audited) -> float | None:
+    printed = each.network.printed
+    if printed is None or printed.top1 is None or each.audit is None:
+        return None
+    return each.audit.judged.top1 - printed.top1
 
 
 def _line(setting: Setting) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmark.report.pictures import Bar, Choices, Comparison, Picture, Traces, TradeOff, Widths
+from benchmark.report.pictures import Bar, Choices, Comparison, Picture, Released, Traces, TradeOff, Widths
 
 # Okabe and Ito's palette can be told apart with any colour vision; line styles also without colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -49,6 +49,8 @@ def _figure(picture: Picture) -> Figure:
             return _traded(picture)
         case Widths():
             return _widths(picture)
+        case Released():
+            return _released(picture)
 
 
 def _traced(picture: Traces) -> Figure:
@@ -109,6 +111,22 @@ def _widths(picture: Widths) -> Figure:
     axis.set_ylabel("channels (first seed)")
     figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     figure.suptitle(picture.title, fontsize=10)
+    return figure
+
+
+def _released(picture: Released) -> Figure:
+    """On the line, a network is as accurate as printed."""
+    figure = Figure(figsize=(8.2, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    printed, seen = zip(*picture.pairs, strict=True)
+    ends = min(printed + seen) - 0.3, max(printed + seen) + 0.3
+    left.plot(ends, ends, color="0.6", linewidth=1, linestyle=":")
+    left.plot(printed, seen, "o", markersize=4, color=COLOURS[0], alpha=0.6, markeredgewidth=0)
+    left.set(xlabel="printed top-1, %", ylabel="evaluated here, %")
+    right.hist(picture.gains, bins=12, color=COLOURS[5])
+    right.axvline(float(np.mean(picture.gains)), color=COLOURS[1], linewidth=1.5)
+    right.set(xlabel="best epoch on the test set minus last epoch, points", ylabel="runs")
+    figure.suptitle(f"{picture.title}: {len(picture.pairs)} with a printed accuracy", fontsize=10)
     return figure
 
 

@@ -84,7 +84,16 @@ class Widths:
     left: dict[str, dict[str, int]]  # row -> group -> channels
 
 
-Picture = Comparison | Traces | Choices | TradeOff | Widths
+@dataclass(frozen=True)
+class Released:
+    """Networks of others: printed and evaluated accuracy, and best epoch on the test set minus last epoch."""
+
+    title: str
+    pairs: list[tuple[float, float]]
+    gains: list[float]
+
+
+Picture = Comparison | Traces | Choices | TradeOff | Widths | Released
 KINDS: dict[str, type[Picture]] = {
     "pareto": TradeOff,
     "schedule": Comparison,

@@ -2,6 +2,7 @@
 
 index.html            the leaderboard and both trade-offs
 compare.html          two rows of it, side by side
+audit.html            networks that authors released, evaluated here
 claims.html           what papers claim, and what the records say about it
 rows/<name>.html      the seeds of one row: curves, schedules, stability, choices
 runs/<record>.html    one run: everything in its record, and how to repeat it
@@ -24,6 +25,8 @@ from benchmark.evidence.claims import Finding
 from benchmark.evidence.ledger import Entry, entries
 from benchmark.records.flags import CONDITIONS
 from benchmark.records.store import Store, Stored, pack_side
+from benchmark.report import audit
+from benchmark.report.audit import Settings
 from benchmark.report.footnotes import Footnotes, in_html
 from benchmark.report.site import libraries
 from benchmark.report.site.facts import Line, lines_of, run_facts
@@ -33,13 +36,15 @@ CONTENTS = ".site"  # the list of the site's files, so that the next build remov
 MADE = re.compile(r"(rows|runs|data|figures)/[^/]+")
 
 
-def build(tables: list[Table], found: list[Finding], store: Store, folder: Path) -> int:
+def build(
+    tables: list[Table], found: list[Finding], store: Store, folder: Path, audited: Settings | None = None
+) -> int:
     """Write the site. Returns the number of pages."""
     notes = Footnotes(in_html)
     claims = entries(found)
     lines = lines_of(tables, notes, claims)
     written: set[Path] = set()
-    for name, text in _pages(lines, notes, claims, store):
+    for name, text in _pages(lines, notes, claims, store, audited or {}):
         written.add(folder / name)
         _write(folder / name, text)
     pages = len(written)
@@ -72,9 +77,13 @@ def ledger_page(found: list[Finding]) -> str:
     return _templates().get_template("alone.html").render(claims=entries(found), style=style)
 
 
-def _pages(lines: list[Line], notes: Footnotes, claims: list[Entry], store: Store) -> Iterator[tuple[str, str]]:
+def _pages(
+    lines: list[Line], notes: Footnotes, claims: list[Entry], store: Store, audited: Settings
+) -> Iterator[tuple[str, str]]:
     templates = _templates()
-    page = {name: templates.get_template(f"{name}.html") for name in ("index", "compare", "claims", "row", "run")}
+    page = {
+        name: templates.get_template(f"{name}.html") for name in ("index", "compare", "claims", "audit", "row", "run")
+    }
     rows_of_run: dict[str, list[Line]] = {}
     for line in lines:
         for stored in line.row.records:
@@ -85,6 +94,14 @@ def _pages(lines: list[Line], notes: Footnotes, claims: list[Entry], store: Stor
         page["index"].render(up="", lines=lines, notes=notes.texts(), others=others, filters=_filters(lines)),
     )
     yield "compare.html", page["compare"].render(up="", conditions=_script(CONDITIONS))
+    networks = [each for settings in audited.values() for setting in settings for each in setting.networks]
+    yield (
+        "audit.html",
+        page["audit"].render(
+            up="", summary=audit.summary(audited), head=audit.HEAD, grid=audit.grid(audited), networks=networks,
+            sources={id(n): s.source for settings in audited.values() for s in settings for n in s.networks}, id=id,
+        ),
+    )  # fmt: skip
     tested_first = sorted(claims, key=lambda claim: claim.state == "not tested")
     yield "claims.html", page["claims"].render(up="", claims=tested_first)
     for line in lines:
