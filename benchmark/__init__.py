@@ -10,6 +10,7 @@ from typing import Any
 __version__ = "0.1.0"
 FACE = {
     "Criterion": "benchmark.pruning.criteria",
+    "Epochs": "benchmark.plan.discovery",
     "Group": "benchmark.pruning.groups",
     "NEAR": "benchmark.pruning.targets",
     "NORMALISE": "benchmark.pruning.criteria",

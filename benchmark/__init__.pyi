@@ -2,6 +2,7 @@
 
 from benchmark.errors import UserError as UserError
 from benchmark.plan.cell import Scope as Scope
+from benchmark.plan.discovery import Epochs as Epochs
 from benchmark.plan.registry import dataset as dataset
 from benchmark.plan.registry import method as method
 from benchmark.plan.registry import model as model

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark import NEAR, Group, Run, UserError, View, method
+from benchmark import NEAR, Epochs, Group, Run, UserError, View, method
 
 
 @method(
@@ -53,7 +53,7 @@ from benchmark import NEAR, Group, Run, UserError, View, method
 def laasp(
     run: Run,
     *,
-    start: int = 50,
+    start: Epochs = 50,
     pool: tuple[Literal["l1", "l2", "euclidean", "cosine"], ...] = ("l1", "l2", "euclidean", "cosine"),
     cosine: Literal["most_similar", "least_similar"] = "most_similar",
     step: float = 0.01,  # share of the dense network's MACs, or of a layer's filters, to remove at a time
@@ -62,7 +62,7 @@ def laasp(
     images: int = 10_000,
     augmented: bool = False,
     every: float = 0.02,  # share, in the target's unit, between two recoveries
-    recover: int = 1,
+    recover: Epochs = 1,
     within: bool = True,
     momentum: Literal["keep", "reset"] = "keep",
     overshoot: bool = False,

@@ -39,7 +39,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from benchmark import NEAR, Now, Run, UserError, View, method, scaled_square
+from benchmark import NEAR, Epochs, Now, Run, UserError, View, method, scaled_square
 
 Kept = dict[str, list[int]]
 
@@ -66,9 +66,9 @@ def ocspruner(
     run: Run,
     *,
     eps: float = 0.999,
-    monitor: int = 2,  # the first epoch that is watched
-    sl_start: int = 30,  # sparsity learning from here on; -1: once the stability first stops changing
-    sl_end: int = 110,  # cut here at the latest
+    monitor: Epochs = 2,  # the first epoch that is watched
+    sl_start: Epochs = 30,  # sparsity learning from here on; -1: once the stability first stops changing
+    sl_end: Epochs = 110,  # cut here at the latest
     cap: float = 0.75,
     reg: float = 1e-4,
     reg_delta: float = 1e-4,

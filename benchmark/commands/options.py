@@ -40,7 +40,10 @@ Only = Annotated[str, typer.Option("--only", help="method=a+b,model=…,seed=0-2
 Sets = Annotated[
     list[str] | None, typer.Option("--set", help="Change the suite: recipe.matched.epochs=3; may be repeated.")
 ]
-Tier = Annotated[str, typer.Option("--tier", help="full, or small: a smaller scale that a CPU can afford.")]
+Tier = Annotated[
+    str,
+    typer.Option("--tier", help="full; short: a fifth of the epochs; small: a smaller scale that a CPU can afford."),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Mode = Annotated[str, typer.Option("--mode", help="repeatable: equal bits; fast: kernels chosen by timing.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads. Default: the suite's, else all.")]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmark.errors import UnknownName, UserError
 from benchmark.evidence.released import settings
-from benchmark.plan.suite import TIERS, plan
+from benchmark.plan.suite import plan
 from benchmark.plan.suite_file import known, read
 from benchmark.records.code import code_of
 from benchmark.records.rows import Row
@@ -70,7 +70,7 @@ def all_tables(names: list[str], store: Store, methods_from: tuple[Path, ...]) -
     found: Tables = {}
     for name in names or list(known()):
         suite = read(name, (), methods_from)
-        for tier in TIERS if suite.file.small else TIERS[:1]:
+        for tier in suite.tiers:
             planned = plan(suite, tier)
             if any(p.id in there for p in planned) and (tables := tables_of(suite, planned, store)):
                 found[_stem(name, tier)] = tables

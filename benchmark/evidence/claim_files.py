@@ -18,8 +18,7 @@ from benchmark.errors import UnknownName, UserError
 from benchmark.evidence.released import Source, sources
 from benchmark.plan import discovery
 from benchmark.plan.cell import Spec
-from benchmark.plan.suite import TIERS
-from benchmark.plan.suite_file import Suite, read
+from benchmark.plan.suite_file import TIERS, Suite, read
 
 FOLDER = discovery.ROOT / "baselines" / "claims"
 RENAMED = {"stand_in": "proxy"}  # names in old versions of a claim file; a renaming does not change a claim
@@ -143,8 +142,8 @@ def table_of(place: str) -> tuple[Suite, str, str]:
         raise UnknownName("table", table, [each.name for each in suite.file.table], f"{suite_name}: ")
     if tier not in ("", *TIERS):
         raise UnknownName("tier", tier, TIERS, f"{place}: ")
-    if tier == "small" and suite.file.small is None:
-        raise UserError(f"{place}: {suite_name} has no small tier")
+    if tier and tier not in suite.tiers:
+        raise UserError(f"{place}: {suite_name} has no tier {tier}")
     return suite, table, tier or "full"
 
 

@@ -118,7 +118,7 @@ def first_seeds(planned: list[Planned], n: int) -> list[Planned]:
 
 
 def _at(claim: Claim, places: list[str], sites: list[Site], rivals: list[Row]) -> Finding:
-    small_scale = places != claim.where or any(place.endswith("@small") for place in places)
+    small_scale = places != claim.where or any("@" in place and not place.endswith("@full") for place in places)
     nothing = Finding(claim, " + ".join(places), "not tested", "no records", small_scale=small_scale)
     if lacking := _lacking(claim, sites):
         return replace(nothing, why=f"it asks for {', '.join(lacking)}, which is not in this table")

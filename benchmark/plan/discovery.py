@@ -25,6 +25,7 @@ from benchmark.plan.siblings import imported, parse
 
 HERE = Path(__file__).resolve().parents[1]
 ROOT = HERE.parent
+Epochs = int  # marks an option in epochs, which the tier `short` scales with the recipe
 FOLDERS = {"method": ROOT / "methods", "model": HERE / "models", "dataset": HERE / "data"}
 
 
@@ -39,6 +40,7 @@ class Found:
     facts: dict[str, Any]
     defaults: dict[str, Any]
     choices: dict[str, tuple[Any, ...]] = field(default_factory=dict)  # options that are one of a few
+    epochs: tuple[str, ...] = ()  # options that are marked as Epochs
 
     @property
     def function(self) -> str:
@@ -142,7 +144,18 @@ def _in_file(kind: str, path: Path, folder: Path, prefix: str) -> Iterable[Found
                 facts = {k.arg: _literal(k.value, path) for k in mark.keywords if k.arg}
                 _check_facts(kind, facts, f"{path}:{node.lineno}: ")
                 defaults, helpers = _defaults(node, path), imported(path, folder)
-                yield Found(kind, prefix + node.name, path, folder, helpers, about, facts, defaults, _choices(node))
+                yield Found(
+                    kind,
+                    prefix + node.name,
+                    path,
+                    folder,
+                    helpers,
+                    about,
+                    facts,
+                    defaults,
+                    _choices(node),
+                    _epochs(node),
+                )
 
 
 def _check_facts(kind: str, facts: dict[str, Any], where: str) -> None:
@@ -179,6 +192,11 @@ def _choices(node: ast.FunctionDef) -> dict[str, tuple[Any, ...]]:
                 case ast.Name(id="Scope"):
                     found[arg.arg] = get_args(Scope)
     return found
+
+
+def _epochs(node: ast.FunctionDef) -> tuple[str, ...]:
+    marked = [(arg.arg, ast.walk(arg.annotation)) for arg in node.args.kwonlyargs if arg.annotation]
+    return tuple(name for name, parts in marked if any(isinstance(p, ast.Name) and p.id == "Epochs" for p in parts))
 
 
 @cache

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from benchmark.errors import UnknownName, UserError
 from benchmark.plan import discovery
 from benchmark.plan.cell import Cell, Method, Remove
-from benchmark.plan.suite_file import Seeds, Suite, Table, Where
+from benchmark.plan.suite_file import SHORT, TIERS, Seeds, Suite, Table, Where
 
 Entry = tuple[Method, str, list[Remove | None]]  # a method, its label, what it removes
 
@@ -29,13 +29,13 @@ class Planned:
     floor: float
     track: str
     parents: tuple[Cell, ...] = ()  # all cells that must be done before it, in that order
+    tier: str = "full"
 
     @cached_property
     def id(self) -> str:
         return self.cell.id
 
 
-TIERS = ("full", "small")
 GUESTS = "*"  # in a table's methods: those of the folders given by --methods
 LABEL = 80  # characters of a method's label: of tables, figures and files
 MOST_SEEDS = 100_000
@@ -45,8 +45,9 @@ def plan(suite: Suite, tier: str = "full", only: str = "") -> list[Planned]:
     """Every cell of every table, in the order of the file. There is one entry for each place in a table."""
     if tier not in TIERS:
         raise UnknownName("tier", tier, TIERS)
-    if tier == "small" and suite.file.small is None:
-        raise UserError(f"{suite.path.name}: has no [small] tier")
+    if tier not in suite.tiers:
+        how = {"short": "short = true", "small": "a [small] table"}[tier]
+        raise UserError(f"{suite.path.name}: has no tier {tier}; {how} gives it one")
     names = [table.name for table in suite.file.table]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UserError(f"{suite.path.name}: two tables are called {twice[0]!r}")
@@ -96,6 +97,8 @@ def _plan_table(suite: Suite, index: int, table: Table, tier: str) -> Iterator[P
     if small:
         size = recipe.size if "resized_crop" in recipe.augment else None  # else the size of the images
         recipe = recipe.model_copy(update={"epoch_images": small.epoch_images, "size": size})
+    if tier == "short":
+        recipe = recipe.stretched(shortened(recipe.epochs))
     if recipe.epoch_images and recipe.batch > recipe.epoch_images:
         raise UserError(f"{where / 'recipe'}batch {recipe.batch} is larger than an epoch of {recipe.epoch_images}")
     if recipe.batch % table.gpus:
@@ -103,7 +106,8 @@ def _plan_table(suite: Suite, index: int, table: Table, tier: str) -> Iterator[P
     methods: list[Entry] = [(_dense(), "dense", [None])]  # the reference of every table
     for entry in _with_guests(suite, table, where / "methods"):
         if entry != "dense":
-            methods.append(_method(suite, entry, table, where / "methods"))
+            method, label, removes = _method(suite, entry, table, where / "methods")
+            methods.append((_short_of(method, suite) if tier == "short" else method, label, removes))
     labels = [(label, remove) for _, label, removes in methods for remove in removes]
     if twice := [label for label, remove in labels if labels.count((label, remove)) > 1]:
         raise UserError(f"{where / 'methods'}{twice[0]} is twice in one table; give one a label with `as`")
@@ -119,7 +123,22 @@ def _plan_table(suite: Suite, index: int, table: Table, tier: str) -> Iterator[P
                         data=data, model=model, method=method, remove=remove, recipe=recipe, seed=seed, gpus=table.gpus
                     )  # fmt: skip
                     cell, parents = with_parents(asked, methods, suite.methods_from, where / "methods")
-                    yield Planned(cell, table.name, label, floor, table.track, parents)
+                    yield Planned(cell, table.name, label, floor, table.track, parents, tier)
+
+
+def shortened(epochs: int) -> int:
+    """At least one; what is no number of epochs (0, -1) stays."""
+    return max(1, round(epochs / SHORT)) if epochs > 0 else epochs
+
+
+def _short_of(method: Method, suite: Suite) -> Method:
+    """With all options in epochs scaled as the recipe is."""
+    marked = discovery.methods(suite.methods_from)[method.name].epochs
+    config = {
+        key: shortened(value) if key in marked and isinstance(value, int) else value
+        for key, value in method.config.items()
+    }
+    return method.model_copy(update={"config": config})
 
 
 def with_parents(

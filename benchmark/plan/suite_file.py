@@ -13,6 +13,8 @@ from benchmark.plan.cell import Amount, Kind, Recipe, Spec
 from benchmark.plan.toml_lines import line_of
 
 SUITES = Path(__file__).resolve().parents[1] / "suites"
+TIERS = ("full", "short", "small")
+SHORT = 5  # the tier `short` trains one epoch of so many, with everything in epochs scaled
 OPTIMIZERS = ("sgd", "adam", "adamw")
 M = TypeVar("M", bound=BaseModel)
 Seeds = str | list[int]
@@ -62,6 +64,7 @@ class SuiteFile(Spec):
     recipe: dict[str, dict[str, JsonValue]]  # [recipe.NAME]; `like = "OTHER"` starts from another one
     table: list[Table]
     small: Small | None = None  # what `--tier small` changes
+    short: bool = False  # whether there is a `--tier short`: all images, a fifth of the epochs
     slurm: Slurm = Slurm()  # what to ask of a cluster
 
 
@@ -73,6 +76,11 @@ class Suite:
     recipes: dict[str, Recipe]
     text: str
     methods_from: tuple[Path, ...] = ()
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        there = {"full": True, "short": self.file.short, "small": self.file.small is not None}
+        return tuple(tier for tier in TIERS if there[tier])
 
 
 @dataclass

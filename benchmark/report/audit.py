@@ -12,6 +12,7 @@ from benchmark.report.pictures import Released
 from benchmark.report.table import Grid
 
 NEAR = 0.1  # points: devices and libraries differ by a few images of ten thousand
+NEAR_SIZE = 0.5  # points of the FLOPs removed
 Settings = Mapping[str, list[Setting]]
 HEAD = ["Paper", "Networks", "Runs", "Printed %", "Best on test %", "Last epoch %", "Best - last", "FLOPs ↓ printed %",
         "counted %", "Params ↓ %"]  # fmt: skip
@@ -22,7 +23,8 @@ COLUMNS = ("source", "repository", "commit", "path", "sha256", "model", "data", 
 
 def as_markdown(found: Settings) -> str:
     """One line a setting; means over runs, with the sample deviation."""
-    return "\n".join([summary(found), "", *md_grid(HEAD, grid(found))]) + "\n"
+    short, whole = md_grid(BY_PAPER, by_paper(found)), md_grid(HEAD, grid(found))
+    return "\n".join([summary(found), "", *short, "", "Setting by setting:", "", *whole]) + "\n"
 
 
 def grid(found: Settings) -> Grid:
@@ -44,6 +46,35 @@ def summary(found: Settings) -> str:
         text += f" The best epoch on the test set is {fmean(gains):.2f} ± {stdev(gains):.2f} points above the last one"
         text += f" ({len(gains)} runs)."
     return text
+
+
+BY_PAPER = ["Paper", "Networks", "Accuracy as printed", "Largest gap", "FLOPs ↓ as printed", "Largest gap "]
+
+
+def by_paper(found: Settings) -> Grid:
+    """One line a repository: how many of its networks are as accurate and as small as is printed of them."""
+    lines = []
+    for settings in found.values():
+        mine = [each for setting in settings for each in setting.networks if each.audit]
+        accuracy = [off for each in mine if (off := _off(each)) is not None]
+        size = [off for each in mine if (off := _off_size(each)) is not None]
+        if mine:
+            lines.append([settings[0].source.paper, str(len(mine)), *_held(accuracy, NEAR), *_held(size, NEAR_SIZE)])
+    return lines
+
+
+def _held(gaps: list[float], near: float) -> list[str]:
+    if not gaps:
+        return [NONE, NONE]
+    return [f"{sum(abs(gap) <= near + 1e-9 for gap in gaps)} of {len(gaps)}", f"{max(gaps, key=abs):+.2f}"]
+
+
+def _off_size(each: Audited) -> float | None:
+    """Counted minus printed, in points of the dense network's FLOPs."""
+    printed = each.network.printed
+    if printed is None or printed.flops_removed is None or each.audit is None:
+        return None
+    return 100 * (each.audit.counted.flops_removed - printed.flops_removed)
 
 
 def picture(found: Settings) -> Released | None:

@@ -3,6 +3,11 @@
 from benchmark.report.footnotes import Footnotes, in_markdown
 from benchmark.report.table import Block, Cell, Grid, Table
 
+SCALES = {
+    "small": "The small tier runs at a small scale. It settles no claim of a paper.",
+    "short": "The short tier trains a fifth of the epochs. It ranks under that budget and settles no claim of a paper.",
+}
+
 
 def md_table(table: Table) -> str:
     notes = Footnotes(in_markdown)
@@ -10,8 +15,8 @@ def md_table(table: Table) -> str:
     if table.spec.about:
         lines += [table.spec.about, ""]
     lines += [f"Recipe: {table.recipe}."]
-    if table.tier == "small":
-        lines += ["The small tier runs at a small scale. It settles no claim of a paper."]
+    if table.tier in SCALES:
+        lines += [SCALES[table.tier]]
     for block in table.blocks:
         lines += _block(block, notes)
     for note in table.notes:

@@ -116,7 +116,13 @@ def widths_of(tables: list[Table], store: Store) -> dict[str, Picture]:
             side = store.side_or_none(row.records[0]) or {}
             if dense := side.get("dense_widths"):
                 share = f"{100 * row.target:g}"
-                words = (table.suite, table.spec.name, row.model, *(["small"] if table.tier == "small" else []), share)
+                words = (
+                    table.suite,
+                    table.spec.name,
+                    row.model,
+                    *([table.tier] if table.tier != "full" else []),
+                    share,
+                )
                 title = f"{row.model}, {row.data}: {share} % of {row.kind} removed"
                 picture = found.setdefault(f"{'-'.join(words)}-widths", Widths(title, dense, {}))
                 assert isinstance(picture, Widths)
@@ -128,7 +134,7 @@ def _pictures(table: Table, store: Store) -> Iterator[tuple[str, Picture]]:
     for data, model in dict.fromkeys((row.data, row.model) for row in table.rows if row.kind and row.n):
         rows = [row for row in table.rows if (row.data, row.model) == (data, model) and row.n]
         alike = [row for row in rows if not row.unlike]  # rows that one picture may show together
-        name = "-".join((table.suite, table.spec.name, model, *(["small"] if table.tier == "small" else [])))
+        name = "-".join((table.suite, table.spec.name, model, *([table.tier] if table.tier != "full" else [])))
         if any(row.kind for row in alike):
             yield name, _comparison(alike, f"{model}, {data}", store)
         for kind, trade_off in _trade_offs(alike, f"{model}, {data}"):

@@ -162,7 +162,7 @@ def tables_of(suite: Suite, planned: list[Planned], store: Store) -> list[Table]
                 f"{recipe.epochs} epochs, batch {recipe.batch}, {recipe.optimizer.kind} {recipe.optimizer.lr:g}, "
                 f"{recipe.lr.shape}, {recipe.precision}, validation {recipe.validation}"
             )
-            tables.append(Table(suite.name, spec, mine[0].cell.tier, text, rows))
+            tables.append(Table(suite.name, spec, mine[0].tier, text, rows))
     return tables
 
 

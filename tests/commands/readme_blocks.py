@@ -29,11 +29,26 @@ def blocks() -> Iterator[tuple[Path, str, list[str]]]:
     for path, name, file, table in TABLES:
         yield path, name, grid(file, table)
     yield RESULTS, "ledger", ledger()
+    yield Path("docs/audit.md"), "released", (PUBLISHED / "tables" / "released.md").read_text().splitlines()
+    yield Path("README.md"), "released", released_by_paper()
     yield Path("docs/architecture.md"), "rooms", ["```", *rooms(), "```"]
 
 
 ROOMS = (
-    *("commands", "launch", "report", "evidence", "runs", "training", "data", "models", "pruning", "records", "plan"),
+    *(
+        "commands",
+        "launch",
+        "report",
+        "evidence",
+        "audit",
+        "runs",
+        "training",
+        "data",
+        "models",
+        "pruning",
+        "records",
+        "plan",
+    ),
 )
 
 
@@ -69,6 +84,11 @@ def grid(file: str, table: str) -> list[str]:
     lines = text.splitlines()
     first = next(i for i, line in enumerate(lines) if line.startswith("|"))
     return "\n".join(lines[first:]).strip().splitlines()
+
+
+def released_by_paper() -> list[str]:
+    """The summary of the audit and its first grid."""
+    return (PUBLISHED / "tables" / "released.md").read_text().partition("Setting by setting:")[0].strip().splitlines()
 
 
 def ledger() -> list[str]:

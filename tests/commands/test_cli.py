@@ -198,7 +198,7 @@ def test_a_data_set_that_is_not_there_is_said_once(tmp_path: Path) -> None:
         (["run", "quick", "--mode", "exact"], "unknown mode 'exact'"),
         (["run", "quick", "--device", "cuda:1"], "unknown device 'cuda:1'; did you mean cuda"),
         (["run", "quick", "--device", "cuda", "--force"], "no CUDA device"),
-        (["run", "quick", "--tier", "small"], "has no [small] tier"),
+        (["run", "quick", "--tier", "small"], "has no tier small; a [small] table gives it one"),
         (["run", "quick", "--methods", "nowhere"], "no such folder"),
     ],
 )

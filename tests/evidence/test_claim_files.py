@@ -43,7 +43,7 @@ def test_a_claim_of_an_unknown_method_or_table_is_named_and_left_out(
         ("c", "unknown suite 'cifar11'"),
         ("d", "unknown table 'weights'"),
         ("e", "unknown tier 'tiny'"),
-        ("f", "quick has no small tier"),
+        ("f", "quick has no tier small"),
     ):
         assert f"{id}.toml: claim {id}: " in said
         assert what in said

@@ -218,3 +218,32 @@ def test_two_models_that_share_a_small_one_are_one_column(tmp_path: Path) -> Non
     )
     assert len(cells(path)) == 12
     assert len(cells(path, tier="small")) == 6
+
+
+def test_short_scales_everything_in_epochs(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    long = SUITE.replace("epochs = 2", "epochs = 100").replace(
+        'lr = { shape = "warm_cosine" }', "lr = { times = 0.2, at = [30, 60, 90] }"
+    )
+    methods = (
+        '[{ name = "ocspruner", sl_end = 50 }, { name = "ocspruner", as = "at 0", sl_start = 0, sl_end = 0 },'
+        ' { name = "ocspruner", as = "at rest", sl_start = -1 }, { name = "laasp", start = 40, images = 500 }]'
+    )
+    long = long.replace('["one_cycle", "one_shot"]', methods).replace("weights = [0.9]", "macs = [0.4]")
+    path.write_text(long)
+    with pytest.raises(UserError, match=r"mine\.toml: has no tier short; short = true gives it one"):
+        cells(path, tier="short")
+    path.write_text("short = true\n" + long)
+    planned = {p.label: p.cell for p in plan(read(str(path)), "short") if p.cell.seed == 0}
+    recipe = planned["dense"].recipe
+    assert (recipe.epochs, recipe.lr.at, recipe.epoch_images) == (20, (6, 12, 18), None)  # type: ignore[union-attr]
+    epochs = {
+        name: (c.method.config["sl_start"], c.method.config["sl_end"])
+        for name, c in planned.items()
+        if "sl_end" in c.method.config
+    }
+    assert epochs == {"ocspruner(sl_end=50)": (6, 10), "at 0": (0, 0), "at rest": (-1, 22)}
+    laasp = next(c for c in planned.values() if c.method.name == "laasp").method.config
+    assert (laasp["start"], laasp["recover"], laasp["images"]) == (8, 1, 500), "images are no epochs"
+    assert not {p.id for p in plan(read(str(path)))} & {p.id for p in plan(read(str(path)), "short")}
+    assert {p.tier for p in plan(read(str(path)), "short")} == {"short"}

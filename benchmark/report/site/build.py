@@ -98,7 +98,8 @@ def _pages(
     yield (
         "audit.html",
         page["audit"].render(
-            up="", summary=audit.summary(audited), head=audit.HEAD, grid=audit.grid(audited), networks=networks,
+            up="", summary=audit.summary(audited), head=audit.HEAD, grid=audit.grid(audited),
+            by_paper_head=audit.BY_PAPER, by_paper=audit.by_paper(audited), networks=networks,
             sources={id(n): s.source for settings in audited.values() for s in settings for n in s.networks}, id=id,
         ),
     )  # fmt: skip
