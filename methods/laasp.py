@@ -25,7 +25,7 @@ Not here:  layers of a group that a layer norm normalises together (a transforme
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -81,11 +81,11 @@ def laasp(
     if start + (recover * recoveries if within else 0) >= run.epochs:
         room = f"{start} epochs and about {recoveries} recoveries of {recover}"
         raise UserError(f"laasp: {room} fill all {run.epochs} epochs; give it fewer, or within = false")
-    how = [list(pool), cosine, step, step_of, cap, images, augmented, overshoot, memory, cap_rule, layers]
+    how = Search(pool, cosine, step, step_of, cap, images, augmented, overshoot, memory, cap_rule, layers)
     run.train(start)
     recovered = run.removed
     while run.removed < run.target - (0.0 if overshoot else NEAR):
-        best = run.ask(best_choice, run.target, *how)
+        best = run.ask(best_choice, run.target, how)
         run.cut({best["group"]: best["keep"]}, momentum=momentum)
         run.note(chosen=best["criterion"], loss=best["loss"])
         if run.removed - recovered >= every:
@@ -94,36 +94,38 @@ def laasp(
     run.train()
 
 
-def best_choice(
-    view: View,
-    target: float,
-    pool: list[str],
-    cosine: str,
-    step: float,
-    step_of: str,
-    cap: float,
-    images: int,
-    augmented: bool,
-    overshoot: bool,
-    memory: float,
-    cap_rule: str | None = None,
-    layers: str | None = None,
-) -> dict[str, Any]:
+class Search(NamedTuple):
+    """The options of `laasp` that a search follows."""
+
+    pool: tuple[str, ...]
+    cosine: str = "most_similar"
+    step: float = 0.01
+    step_of: str = "macs"
+    cap: float = 0.75
+    images: int = 10_000
+    augmented: bool = False
+    overshoot: bool = False
+    memory: float = 4.0
+    cap_rule: str | None = None
+    layers: str | None = None
+
+
+def best_choice(view: View, target: float, how: Search) -> dict[str, Any]:
     """The layer, criterion and filters of least loss, and the loss of every candidate."""
-    subset = view.images(images, augmented=augmented)
-    if not any(filters(view, group, layers) for group in view.groups.values() if view.can_be_silenced(group)):
-        layers = None  # a transformer
-    counts = how_many(view, target, step, step_of, cap, overshoot, cap_rule, layers)
-    named = {name: CRITERIA[f"cosine {cosine}" if name == "cosine" else name] for name in pool}
+    subset = view.images(how.images, augmented=how.augmented)
+    if not any(filters(view, group, how.layers) for group in view.groups.values() if view.can_be_silenced(group)):
+        how = how._replace(layers=None)  # a transformer
+    counts = how_many(view, target, how)
+    named = {name: CRITERIA[f"cosine {how.cosine}" if name == "cosine" else name] for name in how.pool}
     candidates = {
         (layer, criterion): (name, lowest(score(rows), counts[name]))
         for name in counts
-        for layer, rows in filters(view, view.groups[name], layers)
+        for layer, rows in filters(view, view.groups[name], how.layers)
         for criterion, score in named.items()
     }
     if not candidates:
         raise UserError(f"all layers at their cap at {100 * view.removed:.2f} % of {100 * target:g} %")
-    found = view.losses(list(candidates.values()), subset, memory=memory * 2**30)
+    found = view.losses(list(candidates.values()), subset, memory=how.memory * 2**30)
     layer, criterion = min(candidates, key=lambda which: found[candidates[which]])
     name, gone = candidates[layer, criterion]
     every: dict[str, list[float]] = {}
@@ -134,27 +136,18 @@ def best_choice(
     return choice | {"loss": found[name, gone], "losses": every}
 
 
-def how_many(
-    view: View,
-    target: float,
-    step: float,
-    step_of: str,
-    cap: float,
-    overshoot: bool,
-    cap_rule: str | None = None,
-    layers: str | None = None,
-) -> dict[str, int]:
+def how_many(view: View, target: float, how: Search) -> dict[str, int]:
     """Filters to take from each group: one step, as far as the cap and the target allow."""
     found: dict[str, int] = {}
     passing: list[str] = []  # groups in which even one filter would pass the target
     for name, group in view.groups.items():
-        if not view.can_be_silenced(group) or not filters(view, group, layers):
+        if not view.can_be_silenced(group) or not filters(view, group, how.layers):
             continue
-        worth = step / view.share_of_one(name) if step_of == "macs" else step * group.width
-        count = min(max(1, int(worth + 0.5)), room(group, cap, cap_rule))
+        worth = how.step / view.share_of_one(name) if how.step_of == "macs" else how.step * group.width
+        count = min(max(1, int(worth + 0.5)), room(group, how.cap, how.cap_rule))
         if count < 1:
             continue
-        while count and not overshoot and after(view, name, group, count) > target + NEAR:
+        while count and not how.overshoot and after(view, name, group, count) > target + NEAR:
             count -= 1
         if count:
             found[name] = count

@@ -19,7 +19,7 @@ from benchmark.pruning.channels import Channels
 from benchmark.pruning.groups import find_groups
 from benchmark.pruning.view import View
 from benchmark.training.precision import rounds
-from methods.laasp import CRITERIA, best_choice, filters, how_many, lowest
+from methods.laasp import CRITERIA, Search, best_choice, filters, how_many, lowest
 
 SHAPE, IMAGES = (3, 32, 32), 256
 POOL = ["l1", "l2", "euclidean", "cosine"]
@@ -38,11 +38,11 @@ def test_one_selection_step(name: str, benchmark: Any) -> None:
     view = View(
         network, lambda count, augmented: last, torch.Generator(), channels, {}, "macs", bf16=bf16, spend=spent.append
     )
-    how = (0.5, POOL, "most_similar", 0.01, "macs", 0.75, IMAGES, False, False, 4.0)
+    how = (0.5, Search(tuple(POOL), images=IMAGES))
     with torch.no_grad():
         best = benchmark.pedantic(best_choice, (view, *how), rounds=3, warmup_rounds=1)
         fp32 = timed(lambda: best_choice(exact(view), *how))
-    counts = how_many(view, 0.5, 0.01, "macs", 0.75, False)
+    counts = how_many(view, *how)
     candidates = [
         (layer, criterion, group, lowest(CRITERIA[key](rows), counts[group]))
         for group in counts

@@ -18,7 +18,7 @@ from benchmark.plan.suite_file import read
 from benchmark.pruning import cuts
 from benchmark.pruning.channels import Channels
 from benchmark.pruning.view import View
-from methods.laasp import how_many
+from methods.laasp import Search, how_many
 
 LOGS = tomllib.loads((Path(__file__).parent / "laasp_logs.toml").read_text())
 SHAPE = (3, 32, 32)
@@ -69,7 +69,7 @@ class Replay:
     def offers(self, options: dict[str, Any], target: float) -> dict[str, int]:
         view = View(self.network, lambda *a: None, torch.Generator(), self.channels, {}, "macs")  # type: ignore[arg-type,return-value]
         asked = ("step", "step_of", "cap", "overshoot", "cap_rule", "layers")
-        return how_many(view, target, **{name: options.get(name) for name in asked})
+        return how_many(view, target, Search((), **{name: options[name] for name in asked if name in options}))
 
     def of(self, convolution: int) -> str:
         return self.group[self.convolutions[convolution]]

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from benchmark.pruning import cuts, scoring
 from benchmark.pruning.channels import Channels
 from benchmark.pruning.view import View
-from methods.laasp import CRITERIA, best_choice, filters, how_many, lowest
+from methods.laasp import CRITERIA, Search, best_choice, filters, how_many, lowest
 from tests.pruning.common import TINY, network_of
 
 POOL = ["l1", "l2", "euclidean", "cosine"]
@@ -43,8 +43,8 @@ def test_the_fast_search_chooses_what_the_plain_one_does_all_the_way_to_half(nam
     chosen = []
     while channels.costs.removed("macs", channels.widths) < 0.495:
         view = view_of(network, channels, images)
-        best = best_choice(view, 0.5, POOL, "most_similar", 0.05, "macs", 0.75, 64, False, False, 4.0)
-        counts = how_many(view, 0.5, 0.05, "macs", 0.75, False)
+        best = best_choice(view, 0.5, Search(tuple(POOL), step=0.05, images=64))
+        counts = how_many(view, 0.5, Search((), step=0.05))
         plain: dict[tuple[str, str], float] = {}
         goes: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {}
         for group in counts:
@@ -153,13 +153,13 @@ def test_a_step_is_worth_what_it_says() -> None:
     network, shape, classes = network_of("resnet20")
     channels = Channels(network, shape, classes)
     view = view_of(network, channels, pictures(shape, 2))
-    counts = how_many(view, 0.5, 0.01, "macs", 0.75, False)
+    counts = how_many(view, 0.5, Search(()))
     for name, count in counts.items():
         one = view.share_of_one(name)
         assert count == max(1, int(0.01 / one + 0.5))
-    tenth = how_many(view, 0.5, 0.1, "filters", 0.75, False)
+    tenth = how_many(view, 0.5, Search((), step=0.1, step_of="filters"))
     assert tenth == {name: int(0.1 * group.width + 0.5) for name, group in view.groups.items()}
-    capped = how_many(view, 0.5, 0.1, "filters", 0.05, False)
+    capped = how_many(view, 0.5, Search((), step=0.1, step_of="filters", cap=0.05))
     assert all(count <= int(0.05 * view.groups[name].dense) for name, count in capped.items())
 
 
@@ -167,8 +167,8 @@ def test_a_pool_of_one_asks_that_one_alone() -> None:
     network, shape, classes = network_of("resnet_tiny")
     channels = Channels(network, shape, classes)
     view = view_of(network, channels, pictures(shape))
-    both = best_choice(view, 0.5, ["l1", "euclidean"], "most_similar", 0.05, "macs", 0.75, 64, False, False, 4.0)
-    alone = best_choice(view, 0.5, ["euclidean"], "most_similar", 0.05, "macs", 0.75, 64, False, False, 4.0)
+    both = best_choice(view, 0.5, Search(("l1", "euclidean"), step=0.05, images=64))
+    alone = best_choice(view, 0.5, Search(("euclidean",), step=0.05, images=64))
     assert alone["criterion"] == "euclidean"
     assert alone["losses"] == {layer: losses[1:] for layer, losses in both["losses"].items()}
 
@@ -178,7 +178,7 @@ def test_the_sign_of_cosine_decides_which_filters_go() -> None:
     channels = Channels(network, shape, classes)
     view = view_of(network, channels, pictures(shape))
     most, least = (
-        best_choice(view, 0.5, ["cosine"], sign, 0.05, "macs", 0.75, 64, False, False, 4.0)["losses"]
+        best_choice(view, 0.5, Search(("cosine",), sign, 0.05, images=64))["losses"]
         for sign in ("most_similar", "least_similar")
     )
     assert most != least
@@ -194,7 +194,7 @@ def test_the_images_are_augmented_only_if_asked() -> None:
 
     view = replace(view_of(network, channels, pictures(shape)), draw=draw)
     for augmented in (False, True):
-        best_choice(view, 0.5, ["l1"], "most_similar", 0.05, "macs", 0.75, 64, augmented, False, 4.0)
+        best_choice(view, 0.5, Search(("l1",), step=0.05, images=64, augmented=augmented))
     assert asked == [(64, False), (64, True)]
 
 
@@ -202,7 +202,7 @@ def test_the_last_step_may_pass_the_target_only_if_asked() -> None:
     network, shape, classes = network_of("resnet_tiny")
     channels = Channels(network, shape, classes)
     view = view_of(network, channels, pictures(shape, 2))
-    within, beyond = (how_many(view, 0.1, 0.3, "macs", 0.75, overshoot) for overshoot in (False, True))
+    within, beyond = (how_many(view, 0.1, Search((), step=0.3, overshoot=overshoot)) for overshoot in (False, True))
 
     def furthest(counts: dict[str, int]) -> float:
         widths = {name: list(range(view.groups[name].width - count)) for name, count in counts.items()}
