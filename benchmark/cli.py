@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from benchmark import __version__
 from benchmark.commands import options as o
 from benchmark.commands import readers
 from benchmark.commands.output import print_report
@@ -28,8 +29,19 @@ app = typer.Typer(
 app.add_typer(readers.app)
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"prunebench {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def common(debug: o.Debug = False) -> None:
+def common(
+    debug: o.Debug = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
     """Options for every command."""
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import UserError
+from benchmark.plan import discovery
 from benchmark.plan.suite import plan
 from benchmark.plan.suite_file import read
 from benchmark.records.store import Store
@@ -30,6 +31,8 @@ def pin_suite(
     from benchmark.evidence import tolerance
     from benchmark.evidence.pins import gather, path_for, read_pins, untouched, write
 
+    if not (discovery.ROOT / "pyproject.toml").is_file():
+        raise UserError("pins belong to a checkout, and this is an installed package; clone the repository to pin")
     suite, store = read(name, sets), Store(out)
     planned = plan(suite, tier)
     pins, left_out = gather(planned, store)
