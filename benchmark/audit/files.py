@@ -121,8 +121,8 @@ def _legacy(data: bytes) -> tuple[Any, Numbers]:
     for key in map(str, order):
         if key not in storages:
             raise Refused("its list of storages is damaged")
-        count, size = int.from_bytes(file.read(8), "little"), storages[key].count * BYTES[storages[key].kind]
-        if count != storages[key].count:
+        count, size = int.from_bytes(file.read(8), "little"), storages[key].length * BYTES[storages[key].kind]
+        if count != storages[key].length:
             raise Refused("it ends early, or its storages have other lengths")
         places[key] = (file.tell(), size)
         file.seek(size, io.SEEK_CUR)
@@ -138,11 +138,11 @@ def _legacy(data: bytes) -> tuple[Any, Numbers]:
 
 def _read(lazy: Lazy, numbers: Numbers) -> Tensor:
     storage, raw = lazy.storage, numbers(lazy.storage)
-    if len(raw) < storage.count * BYTES[storage.kind]:
+    if len(raw) < storage.length * BYTES[storage.kind]:
         raise Refused("it ends early: the numbers of a tensor are cut off")
-    if not storage.count:
+    if not storage.length:
         return torch.empty(lazy.size, dtype=DTYPES[storage.kind])
-    whole = torch.frombuffer(bytearray(raw), dtype=DTYPES[storage.kind], count=storage.count)
+    whole = torch.frombuffer(bytearray(raw), dtype=DTYPES[storage.kind], count=storage.length)
     return whole.as_strided(lazy.size, lazy.stride, lazy.offset).clone()
 
 

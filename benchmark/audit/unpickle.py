@@ -6,8 +6,7 @@ given: a pickled network is then a tree of stubs, with its tensors in it. Nothin
 
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from benchmark.data.batches import BROKEN
 
@@ -23,17 +22,15 @@ class Refused(ValueError):
     """Why a file is not read."""
 
 
-@dataclass(frozen=True)
-class Storage:
-    """Where the numbers of some tensors lie in the file."""
+class Storage(NamedTuple):
+    """Where the numbers of some tensors lie in the file. A tuple, because a pickle cannot change one."""
 
     key: str
     kind: str  # of BYTES
-    count: int
+    length: int
 
 
-@dataclass(frozen=True)
-class Lazy:
+class Lazy(NamedTuple):
     """A tensor that was named and not read yet. It shows each number of its storage at most once."""
 
     storage: Storage
@@ -92,8 +89,7 @@ def _calls(function: Callable[..., Any]) -> _Call:
     return made
 
 
-@dataclass(frozen=True)
-class _Kind:
+class _Kind(NamedTuple):
     """A class of storages; only its name matters."""
 
     name: str
@@ -162,7 +158,7 @@ class Unpickler(pickle._Unpickler):
         for length, step in zip(size, stride, strict=True):
             last += (length - 1) * step
             count *= length
-        if count and (last >= storage.count or count > storage.count):
+        if count and (last >= storage.length or count > storage.length):
             raise Refused("a tensor larger than its storage")
         return Lazy(storage, offset, tuple(size), tuple(stride))
 

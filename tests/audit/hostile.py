@@ -94,6 +94,10 @@ def pickles(marker: Path) -> Iterator[tuple[str, bytes]]:
     yield "a tensor that begins before its storage", table(tensor(2, one(1), one(1), -1), tensor(2, one(2), one(1)))
     yield "a tensor with half a shape", table(tensor(2, one(1), P.EMPTY_TUPLE), tensor(2, one(2), one(1)))
     yield "a tensor without numbers", table(tensor(2, one(2), one(1)), tensor(2, one(2), one(1)))
+    small = P.EMPTY_DICT + text("size") + one(10**9) + P.SETITEM + text("stride") + one(0) + P.SETITEM + P.BUILD
+    yield "a tensor that is made larger afterwards", table(tensor(1, one(1), one(1)) + small, tensor(1, one(1), one(1)))
+    longer = P.EMPTY_DICT + text("length") + P.BININT + struct.pack("<i", 10**9) + P.SETITEM + P.BUILD
+    yield "a storage that is made longer afterwards", b"\x80\x02" + storage(1) + longer + P.STOP
     yield "a storage that is text", b"\x80\x02" + text("storage") + P.BINPERSID + P.STOP
     yield "a storage of negative length", b"\x80\x02" + storage(-1) + P.STOP
     yield "no tensors", b"\x80\x02" + P.EMPTY_DICT + P.STOP
