@@ -95,7 +95,7 @@ def everything(suite: tuple[Suite, list[Planned]], root: Path) -> str:
     tables = tables_of(*suite, store)
     text = "".join(render(tables, format) for format in FORMATS)
     pictures_of(tables, store)
-    text += str([line.point() for line in lines_of(tables, Footnotes(in_html))]) + str(
+    text += str([line.values() for line in lines_of(tables, Footnotes(in_html))]) + str(
         [run_facts(s) for s in store.all()]
     )
     report = check("mine", suite[1], gather(suite[1], store)[0], store, smoke=False)
