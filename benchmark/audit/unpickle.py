@@ -1,7 +1,7 @@
 """Reads a pickle of tensors and runs nothing that it names.
 
-Tensors and tables of tensors become data. Every other class or function becomes an inert stub that keeps what it was
-given: a pickled network is then a tree of stubs, with its tensors in it. Nothing of torch is imported by name here.
+Tensors and tables of tensors become data. Every other class or function becomes an inert stub that keeps its state: a
+pickled network is then a tree of stubs, with its tensors in it. Nothing of torch is imported by name here.
 """
 
 import pickle
@@ -31,7 +31,7 @@ class Storage(NamedTuple):
 
 
 class Lazy(NamedTuple):
-    """A tensor that was named and not read yet. It shows each number of its storage at most once."""
+    """A tensor that was named and not read yet. It has no more numbers than its storage."""
 
     storage: Storage
     offset: int
@@ -51,13 +51,10 @@ class Table(dict[Any, Any]):
 class Stub:
     """What stands for a class, a function or an object of the pickle."""
 
-    state: object
-    items: list[tuple[object, object]]
+    state: object = None
 
     def __new__(cls, *given: object, **named: object) -> "Stub":
-        stub = super().__new__(cls)
-        stub.state, stub.items = None, []
-        return stub
+        return super().__new__(cls)
 
     def __init__(self, *given: object, **named: object) -> None:
         """What it was given is of no use here."""
@@ -69,13 +66,11 @@ class Stub:
         self.state = state
 
     def __setitem__(self, key: object, value: object) -> None:
-        self.items.append((key, value))
+        """Entries of a list or table of a foreign class are not needed."""
 
-    def append(self, value: object) -> None:
-        self.items.append((None, value))
+    def append(self, value: object) -> None: ...
 
-    def extend(self, values: list[object]) -> None:
-        self.items.extend((None, value) for value in values)
+    def extend(self, values: list[object]) -> None: ...
 
 
 class _Call:
@@ -122,7 +117,7 @@ class Unpickler(pickle._Unpickler):
         if module in ("torch", "torch.storage", "torch.cuda") and name.removesuffix("Storage") in BYTES:
             return _Kind(name.removesuffix("Storage"))
         if whole not in self.stubs:  # a class of its own, because a pickle may set what a class has
-            self.stubs[whole] = type("Stub", (Stub,), {"__module__": __name__, "what": whole})
+            self.stubs[whole] = type("Stub", (Stub,), {"__module__": __name__})
         return self.stubs[whole]
 
     def persistent_load(self, pid: Any) -> Any:

@@ -62,6 +62,39 @@ def audit(
 
 
 @app.command()
+def evaluate(
+    file: Annotated[Path, typer.Argument(help="safetensors, what torch.save wrote, or HDF5 of Keras.")],
+    model: Annotated[str, typer.Option("--model", help="The model here that it is.")],
+    dataset: Annotated[str, typer.Option("--dataset", help="Whose test images.")] = "cifar10",
+    normalise: Annotated[
+        str, typer.Option("--normalise", help="means/deviations of the colours, if not the data set's own.")
+    ] = "",
+    key: Annotated[str, typer.Option("--key", help="Which network in the file, if there are several.")] = "",
+    map: Annotated[Path | None, typer.Option("--map", help="TOML: layer of the model = layer of the file.")] = None,
+    without: Annotated[str, typer.Option("--without", help="Blocks that it lacks: blocks.3,blocks.5.")] = "",
+    pixel_mean: Annotated[
+        bool, typer.Option("--pixel-mean", help="Centre by the mean training image, as examples of Keras do.")
+    ] = False,
+    latency: Annotated[bool, typer.Option("--latency", help="Measure it too.")] = False,
+    device: o.Device = "auto",
+    threads: o.Threads = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Keep it as a record in this store.")] = None,
+    data: o.Data = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """Count and evaluate a network of somebody else's. Nothing in its file is run."""
+    from benchmark.commands.evaluate import evaluate_file
+
+    print_report(
+        evaluate_file(
+            file, model, dataset, normalise=normalise, key=key, map=map, without=without, pixel_mean=pixel_mean,
+            latency=latency, device=device, threads=threads, out=out, images=data,
+        ),
+        as_json,
+    )  # fmt: skip
+
+
+@app.command()
 def plot(
     suite: o.SuiteName,
     kind: Annotated[str, typer.Option("--kind", help="pareto, schedule, stability, choices or widths.")] = "pareto",

@@ -6,7 +6,7 @@ number: the mean difference over all cells of all places, with each row's own va
 Each direction has half of one error of 5 % over the whole ledger (Holm; docs/decisions/017).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, sqrt
 from statistics import fmean
@@ -16,7 +16,8 @@ from scipy.special import ndtri
 
 from benchmark.evidence.claim_files import Claim, table_of
 from benchmark.evidence.differences import Sample, enough, estimate_of, faces, p_wrong, sample_of, told
-from benchmark.evidence.released_claims import look
+from benchmark.evidence.released import settings
+from benchmark.evidence.released_claims import Evaluated, look
 from benchmark.evidence.statistics import Estimate, holm
 from benchmark.plan.suite import Planned, plan
 from benchmark.records.rows import Row, rows_of
@@ -69,9 +70,10 @@ def judge(claims: Sequence[Claim], store: Store, *, unread: int = 0) -> list[Fin
         return _site(claim, *tables[key])
 
     found = []
+    audited = settings(store.root) if any(claim.released for claim in claims) else {}
     for claim in claims:
         if claim.released:
-            found.append(_released(claim, store))
+            found.append(_released(claim, look(claim, audited)))
             continue
         rivals = [row for row in site(claim, claim.there).rows if row.label in claim.against] if claim.there else []
         for together in (claim.where, *([place] for place in claim.proxy)):
@@ -79,9 +81,8 @@ def judge(claims: Sequence[Claim], store: Store, *, unread: int = 0) -> list[Fin
     return _after_holm(found, unread)
 
 
-def _released(claim: Claim, store: Store) -> Finding:
+def _released(claim: Claim, seen: Evaluated) -> Finding:
     """By looking at the networks; or undecided, with the numbers to be tested."""
-    seen = look(claim, store.root)
     finding = Finding(claim, " + ".join(claim.where), "not tested", seen.why, first_record=seen.oldest)
     if seen.samples:
         return _faced(replace(finding, seeds=min(sample.seeds for sample in seen.samples)), list(seen.samples))
@@ -296,12 +297,3 @@ def _more(claim: Claim, error: float, level: float) -> int:
         return 0
     wanted = ceil(((float(ndtri(1 - level)) + float(ndtri(POWER))) * error / claim.margin) ** 2)
     return max(0, wanted - claim.n)
-
-
-def summary(found: Iterable[Finding]) -> dict[str, Finding]:
-    """A claim's state is that of its own places. If they were not tested, it is that of the first tested proxy."""
-    best: dict[str, Finding] = {}
-    for finding in found:
-        if finding.claim.id not in best or best[finding.claim.id].state == "not tested" != finding.state:
-            best[finding.claim.id] = finding
-    return best

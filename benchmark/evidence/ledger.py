@@ -1,10 +1,11 @@
 """The ledger of claims: one line per claim, with every number that was used, for people and for machines."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from benchmark.evidence.claim_files import FOLDER, history
-from benchmark.evidence.claims import Finding, State, summary
+from benchmark.evidence.claims import Finding, State
 
 FORMATS = ("md", "html", "json")
 
@@ -109,3 +110,12 @@ def _numbers(finding: Finding) -> str:
     margin = f", margin {finding.claim.margin:g}" if finding.claim.margin else ""
     records = f"; {len(finding.records)} records" if finding.records else ""
     return f"; p {finding.p:.2g}, n = {finding.seeds if finding.claim.released else finding.claim.n}{margin}{records}"
+
+
+def summary(found: Iterable[Finding]) -> dict[str, Finding]:
+    """A claim's state is that of its own places. If they were not tested, it is that of the first tested proxy."""
+    best: dict[str, Finding] = {}
+    for finding in found:
+        if finding.claim.id not in best or best[finding.claim.id].state == "not tested" != finding.state:
+            best[finding.claim.id] = finding
+    return best

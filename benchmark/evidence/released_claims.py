@@ -4,13 +4,13 @@ A released network is evaluated, not sampled: whether it has the printed accurac
 Two kinds of claims are about how such networks come to be. They are tested like any other claim.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 
 from benchmark.evidence.claim_files import Claim
 from benchmark.evidence.differences import Sample, Side
-from benchmark.evidence.released import Checkpoint, Setting, settings
+from benchmark.evidence.released import Checkpoint, Setting
 from benchmark.records.audit import Audit
 
 
@@ -25,9 +25,8 @@ class Evaluated:
     oldest: str = ""  # when the first of the audits was made
 
 
-def look(claim: Claim, store: Path) -> Evaluated:
-    found = settings(store, [place.partition("/")[2] for place in claim.where])
-    every = [setting for each in found.values() for setting in each]
+def look(claim: Claim, found: Mapping[str, list[Setting]]) -> Evaluated:
+    every = [setting for place in claim.where for setting in found[place.partition("/")[2]]]
     mine = [setting for setting in every if claim.method in (setting.name, "all")]
     audits = [each.audit for setting in mine for each in setting.networks if each.audit]
     if not audits:

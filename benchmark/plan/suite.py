@@ -14,7 +14,8 @@ from pydantic import JsonValue
 from benchmark.errors import UnknownName, UserError
 from benchmark.plan import discovery
 from benchmark.plan.cell import Cell, Method, Remove
-from benchmark.plan.suite_file import SHORT, TIERS, Seeds, Suite, Table, Where
+from benchmark.plan.short import short_of, shortened
+from benchmark.plan.suite_file import TIERS, Seeds, Suite, Table, Where
 
 Entry = tuple[Method, str, list[Remove | None]]  # a method, its label, what it removes
 
@@ -107,7 +108,7 @@ def _plan_table(suite: Suite, index: int, table: Table, tier: str) -> Iterator[P
     for entry in _with_guests(suite, table, where / "methods"):
         if entry != "dense":
             method, label, removes = _method(suite, entry, table, where / "methods")
-            methods.append((_short_of(method, suite) if tier == "short" else method, label, removes))
+            methods.append((short_of(method, suite.methods_from) if tier == "short" else method, label, removes))
     labels = [(label, remove) for _, label, removes in methods for remove in removes]
     if twice := [label for label, remove in labels if labels.count((label, remove)) > 1]:
         raise UserError(f"{where / 'methods'}{twice[0]} is twice in one table; give one a label with `as`")
@@ -124,21 +125,6 @@ def _plan_table(suite: Suite, index: int, table: Table, tier: str) -> Iterator[P
                     )  # fmt: skip
                     cell, parents = with_parents(asked, methods, suite.methods_from, where / "methods")
                     yield Planned(cell, table.name, label, floor, table.track, parents, tier)
-
-
-def shortened(epochs: int) -> int:
-    """At least one; what is no number of epochs (0, -1) stays."""
-    return max(1, round(epochs / SHORT)) if epochs > 0 else epochs
-
-
-def _short_of(method: Method, suite: Suite) -> Method:
-    """With all options in epochs scaled as the recipe is."""
-    marked = discovery.methods(suite.methods_from)[method.name].epochs
-    config = {
-        key: shortened(value) if key in marked and isinstance(value, int) else value
-        for key, value in method.config.items()
-    }
-    return method.model_copy(update={"config": config})
 
 
 def with_parents(

@@ -14,7 +14,6 @@ from benchmark.plan.toml_lines import line_of
 
 SUITES = Path(__file__).resolve().parents[1] / "suites"
 TIERS = ("full", "short", "small")
-SHORT = 5  # the tier `short` trains one epoch of so many, with everything in epochs scaled
 OPTIMIZERS = ("sgd", "adam", "adamw")
 M = TypeVar("M", bound=BaseModel)
 Seeds = str | list[int]

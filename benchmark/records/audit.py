@@ -5,6 +5,7 @@ audits/<id>/<content>.json     named as records are: by what was asked, and by t
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -17,8 +18,6 @@ from benchmark.plan.cell import Normalise, Spec
 from benchmark.records.code import Code
 from benchmark.records.record import Count, Hours, Latencies, Percent, Size
 from benchmark.records.store import write_safely
-
-FORMAT = 1
 
 
 class Asked(Spec):
@@ -105,10 +104,18 @@ def write_audit(store: Path, audit: Audit) -> Path:
 
 
 def all_audits(store: Path) -> Iterator[tuple[Path, Audit]]:
-    """Every audit of a store; of one question the newest last."""
+    """Every audit of a store; of one question the newest last. One that cannot be trusted is reported and left out."""
     for folder in sorted((store / "audits").glob("*")):
-        found = [(path, read_audit(path)) for path in sorted(folder.glob("*.json"))]
+        found = [(path, audit) for path in sorted(folder.glob("*.json")) if (audit := _read_or_none(path))]
         yield from sorted(found, key=lambda pair: pair[1].finished)
+
+
+def _read_or_none(path: Path) -> Audit | None:
+    try:
+        return read_audit(path)
+    except Damaged as error:
+        print(f"prunebench: left out: {error}", file=sys.stderr)
+        return None
 
 
 def read_audit(path: Path) -> Audit:

@@ -154,6 +154,19 @@ def test_the_table_holds_what_the_audits_hold(
     assert "did you mean mine" in capsys.readouterr().err
 
 
+def test_a_damaged_audit_is_told_and_left_out(
+    lists: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prunebench("audit", "--from", lists(), "--out", tmp_path / "store", "--data", tmp_path)
+    path, _ = next(all_audits(tmp_path / "store"))
+    path.write_text(path.read_text().replace('"top1": ', '"top1": 9'))
+    capsys.readouterr()
+    assert prunebench("audit", "--out", tmp_path / "store") == 0
+    said = capsys.readouterr()
+    assert "3 of 4 released networks are evaluated" in said.out
+    assert f"left out: {path}: its bytes are not those" in said.err
+
+
 def claim(**changes: object) -> Claim:
     whole: dict[str, object] = {
         "id": "c", "says": "s", "reference": "r", "kind": "released reaches", "where": ["released/mine"],

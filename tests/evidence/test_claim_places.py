@@ -7,7 +7,8 @@ import pytest
 
 from benchmark.evidence import claims
 from benchmark.evidence.claim_files import read_claims
-from benchmark.evidence.claims import judge, summary
+from benchmark.evidence.claims import judge
+from benchmark.evidence.ledger import summary
 from benchmark.plan.suite import plan
 from benchmark.plan.suite_file import read
 from benchmark.records.record import Record
